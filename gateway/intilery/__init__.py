@@ -1,0 +1,1 @@
+"""The destination: its contract, a client, and a faithful stand-in."""

@@ -1,0 +1,223 @@
+"""What is remembered: the store's verbs, in the words of the domain, and the door to its backends.
+
+A backend keeps these promises, and one conformance suite (``tests/store``) holds every backend to them:
+
+* what a verb returned from is on disk (``synchronous=FULL``, or a synchronous commit); a verb that can't promise that
+  raises :class:`~gateway.errors.StoreUnavailable`;
+* a webhook, its commands and its dedup key are written together or not at all;
+* a command is leased to one dispatcher at a time, and a result is recorded only under the lease that it was made under;
+* per (destination, customer) at most one command is on its way or at the head of the line; the line is in the order
+  of translation. Retries block the line; final and held commands release it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Generic, Protocol, TypeVar
+
+import msgspec
+
+from gateway.errors import SettingsError
+from gateway.model import Attempt, Command, CommandState, RulesVersion, Webhook, WebhookState
+
+T = TypeVar("T")
+
+
+class Reception(msgspec.Struct, frozen=True, kw_only=True):
+    """All that one accepted webhook writes, in one transaction."""
+
+    webhook: Webhook
+    commands: tuple[Command, ...] = ()
+    dedup_until: datetime | None = None
+    """Until when ``webhook.dedup_key`` answers a repeat; None with a key means for as long as the store keeps it.
+    Without a key nothing is claimed."""
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """What :meth:`Store.receive` did."""
+
+    webhook_id: str
+    """The id to answer with: the first webhook's where this one is a repeat."""
+    duplicate: bool = False
+
+
+class Claim(msgspec.Struct, frozen=True, kw_only=True):
+    """A command under a lease. Whoever records its result must show ``lease``."""
+
+    command: Command
+    """In state ``delivering``; ``attempts`` counts the attempt that is about to begin."""
+    lease: str
+    leased_until: datetime
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """What an attempt means for its command."""
+
+    state: CommandState
+    due_at: datetime | None = None
+    """With ``pending`` (a retry) or ``unknown`` (a lookup): not before this moment."""
+    reason: str | None = None
+
+
+class Page(msgspec.Struct, Generic[T], frozen=True):
+    """One page of a list, newest first; ``next`` is the cursor of the page after it."""
+
+    items: tuple[T, ...]
+    next: str | None = None
+
+
+class WebhookFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which webhooks to list; every given field must hold."""
+
+    source: str | None = None
+    state: WebhookState | None = None
+    errors: bool | None = None
+    """True: only those with mapping errors."""
+    event_type: str | None = None
+    rule: str | None = None
+    rules_version: str | None = None
+    user: str | None = None
+    """A ``userId`` that one of its commands has."""
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    """Text that stands in the body or in the dedup key."""
+
+
+class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which commands to list; every given field must hold."""
+
+    state: CommandState | None = None
+    source: str | None = None
+    destination: str | None = None
+    command: str | None = None
+    rule: str | None = None
+    user: str | None = None
+    webhook: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    text: str | None = None
+    """Text that stands in the body or the reason."""
+
+
+class Retranslation(msgspec.Struct, frozen=True, kw_only=True):
+    """What :meth:`Store.retranslate` did, as ids of commands."""
+
+    created: tuple[str, ...] = ()
+    replaced: tuple[str, ...] = ()
+    """Were waiting or pending, or had failed, been held, cancelled or expired: now as the new rules say."""
+    withdrawn: tuple[str, ...] = ()
+    """Were waiting or pending, and the new rules do not make them."""
+    kept: tuple[str, ...] = ()
+    """Delivered, delivering or unknown: left alone."""
+
+
+class Store(Protocol):
+    """The verbs. All are coroutines; all moments are aware and in UTC; ``now`` is the caller's clock."""
+
+    async def open(self, *, serving: bool = True) -> None:
+        """Connect, and apply the migrations that are missing.
+
+        With ``serving`` the store is for this process's gateway: SQLite refuses a second one with
+        :class:`~gateway.errors.StoreInUse`. Without, it only reads, and writes single acts of a person.
+        """
+
+    async def close(self) -> None:
+        """Finish what was begun, then disconnect. Idempotent."""
+
+    async def check(self) -> None:
+        """Return if a webhook could be stored now, else raise :class:`~gateway.errors.StoreUnavailable`. For readiness."""
+
+    # -- inbound ---------------------------------------------------------------------------------------------------
+
+    async def receive(self, reception: Reception) -> Receipt:
+        """Write a webhook, its commands and its dedup key in one transaction; return when that is on disk.
+
+        Where the key is taken, count a repeat on the first webhook and write nothing else. Calls that arrive
+        together share one commit. A commit goes on when the caller is cancelled.
+
+        :raises StoreUnavailable: it is not stored; the disk is full, the queue is over its bound, or the store is closed.
+        """
+
+    async def retranslate(self, reception: Reception, *, now: datetime) -> Retranslation:
+        """Replace what the webhook became: its state, reasons, version and those commands that have not left.
+
+        Commands are matched by id. Waiting and pending ones are replaced or withdrawn (``cancelled``); failed, held,
+        cancelled and expired ones go again; delivered, delivering and unknown ones stay.
+
+        :raises NotFound: no such webhook.
+        """
+
+    # -- rules -----------------------------------------------------------------------------------------------------
+
+    async def remember_rules(self, version: RulesVersion) -> None:
+        """Keep a version's text, once. Webhooks name it by ``version``."""
+
+    async def rules_version(self, version: str) -> RulesVersion:
+        """:raises NotFound: no such version."""
+
+    async def rules_versions(self) -> Sequence[RulesVersion]:
+        """All versions, newest first, without their files' text (``files`` is empty)."""
+
+    # -- delivery --------------------------------------------------------------------------------------------------
+
+    async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Sequence[Claim]:
+        """Lease at most ``limit`` commands that are due, heads of their customers' lines, the longest due first.
+
+        First lets those waiting join their lines whose time has come. Those past ``expires_at`` become ``expired``
+        instead of being claimed. What is returned is durably ``delivering``.
+        """
+
+    async def record(self, claim: Claim, attempt: Attempt | None, verdict: Verdict, *, now: datetime) -> bool:
+        """Write an attempt and what it means; let the next in line move up.
+
+        ``attempt`` is None where none was made (the claim is given back). When an identify is ``delivered``, what
+        waits for it is due ``identify_gap`` later; when it ends otherwise, what waits for it is ``held``.
+
+        :return: False, and nothing is written, where the claim's lease is no longer in force.
+        """
+
+    async def recover(self, *, now: datetime, lease: timedelta) -> Sequence[Claim]:
+        """Take over, under a new lease, what is ``delivering`` under a lease that is over (SQLite, right after
+        :meth:`open`: under any lease, for the process that held it is gone). Their outcome is unknown."""
+
+    async def next_due(self, destination: str) -> datetime | None:
+        """When the next command of a destination may be claimed, or None if nothing waits. May be past."""
+
+    async def backlog(self) -> dict[str, dict[CommandState, int]]:
+        """How many unfinished commands each destination has, by state."""
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def webhook(self, id: str) -> Webhook:
+        """:raises NotFound: no such webhook."""
+
+    async def webhooks(
+        self, filter: WebhookFilter, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Webhook]: ...
+
+    async def command(self, id: str) -> Command:
+        """:raises NotFound: no such command."""
+
+    async def commands(
+        self, filter: CommandFilter, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[Command]: ...
+
+    async def attempts(self, command_id: str) -> Sequence[Attempt]:
+        """Every attempt at a command, the first one first."""
+
+
+def open_store(url: str, *, identify_gap: timedelta = timedelta(milliseconds=500)) -> Store:
+    """The store that a URL names, not opened yet.
+
+    ``sqlite:///relative.db``, ``sqlite:////absolute.db``.
+
+    :raises SettingsError: a URL of another form.
+    """
+    if url.startswith("sqlite:///"):
+        from gateway.store.sqlite import SQLiteStore
+
+        return SQLiteStore(url.removeprefix("sqlite:///"), identify_gap=identify_gap)
+    scheme = url.split(":", 1)[0]
+    raise SettingsError(f"GATEWAY_STORE: {scheme}: is not a store; allowed: sqlite:///FILE")
