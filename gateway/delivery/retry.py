@@ -1,0 +1,164 @@
+"""What the end of one attempt means for its command: a pure decision.
+
+The classes are those of Intilery's documented answers (see :mod:`gateway.errors`):
+
+=================  ==================================================================================================
+accepted           delivered
+Refused            failed, with Intilery's message
+Throttled          pending; never given up, for it says nothing about the command
+Unavailable        pending, for at most ``give_up_after`` (24 hours), then failed
+NotSent            as Unavailable
+Unauthorised       pending and due at once: the destination waits, not the command
+UnknownOutcome     by the rule: ``retry`` is pending as above, ``hold`` and ``verify`` are held for a person
+=================  ==================================================================================================
+
+Retries back off exponentially with *full jitter*, the term and the reason of the AWS Architecture Blog ("Exponential
+Backoff And Jitter", 2015): the wait is drawn evenly between nothing and ``base * 2 ** (attempt - 1)``, at most ``cap``,
+so that what failed together does not come back together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import msgspec
+
+from gateway.errors import DeliveryError, NotSent, Refused, Throttled, Unauthorised, Unavailable
+from gateway.model import Attempt, Command, CommandState, OnUnknown, Outcome
+from gateway.store import Verdict
+
+LONGEST_RETRY_AFTER = timedelta(hours=1)
+"""``Retry-After`` is honoured up to this; a longer one is a mistake that would park the customer's line."""
+
+
+class Acceptance(Protocol):
+    """What the client returns where Intilery accepted a call; its ``eventId`` is what support traces a message by."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def intilery_event_id(self) -> str | None: ...
+
+
+class Backoff(msgspec.Struct, frozen=True, kw_only=True):
+    """How long to wait between the attempts, and when to stop."""
+
+    base: timedelta = timedelta(seconds=1)
+    cap: timedelta = timedelta(minutes=10)
+    give_up_after: timedelta = timedelta(hours=24)
+    """Counted from the first attempt that failed for Intilery's or the network's sake; see :func:`trying_since`."""
+
+
+_OUTCOMES: tuple[tuple[type[DeliveryError], Outcome], ...] = (
+    (Refused, Outcome.REFUSED),
+    (Unauthorised, Outcome.UNAUTHORISED),
+    (Throttled, Outcome.THROTTLED),
+    (Unavailable, Outcome.UNAVAILABLE),
+    (NotSent, Outcome.NOT_SENT),
+)
+_COUNTING = frozenset({Outcome.UNAVAILABLE, Outcome.NOT_SENT, Outcome.UNKNOWN})
+
+
+def outcome_of(result: Acceptance | DeliveryError) -> Outcome:
+    """The class of a result. An error of no known class is an unknown outcome: the careful reading."""
+    if not isinstance(result, DeliveryError):
+        return Outcome.ACCEPTED
+    return next((outcome for error, outcome in _OUTCOMES if isinstance(result, error)), Outcome.UNKNOWN)
+
+
+def trying_since(attempts: Iterable[Attempt], *, otherwise: datetime) -> datetime:
+    """From when the time to give up counts: the first failed attempt since the destination last refused the token.
+
+    Not from the command's making: a command that waited a day behind a paused destination still gets its retries.
+    ``attempts`` are those recorded so far, the first one first; ``otherwise`` answers where none counts.
+    """
+    since: datetime | None = None
+    for attempt in attempts:
+        if attempt.outcome is Outcome.UNAUTHORISED:
+            since = None
+        elif since is None and attempt.outcome in _COUNTING:
+            since = attempt.at
+    return since or otherwise
+
+
+def decide(
+    result: Acceptance | DeliveryError,
+    *,
+    command: Command,
+    now: datetime,
+    rng: Callable[[], float],
+    since: datetime | None = None,
+    backoff: Backoff = Backoff(),  # noqa: B008  (frozen)
+) -> Verdict:
+    """What the result of an attempt means for ``command``, whose ``attempts`` counts the attempt that just ended.
+
+    ``rng`` gives numbers from 0 to below 1. ``since`` is from when the time to give up counts
+    (:func:`trying_since`); None is the moment that the command was made or is not to leave before, whichever is later.
+    """
+    if not isinstance(result, DeliveryError):
+        return Verdict(state=CommandState.DELIVERED)
+    if isinstance(result, Refused):
+        return Verdict(state=CommandState.FAILED, reason=result.message)
+    outcome = outcome_of(result)
+    if outcome is Outcome.UNKNOWN and command.on_unknown is not OnUnknown.RETRY:
+        return Verdict(
+            state=CommandState.HELD, reason=f"outcome unknown: {result.message.rstrip('.')}; settle it by hand"
+        )
+    if command.expires_at is not None and now >= command.expires_at:
+        return _expired(command.expires_at, result)
+    if outcome is Outcome.UNAUTHORISED:
+        return Verdict(state=CommandState.PENDING, due_at=now, reason=result.message)
+
+    due = now + _wait(result, command.attempts, rng, backoff)
+    if outcome is not Outcome.THROTTLED:
+        since = since or max(command.created_at, command.not_before or command.created_at)
+        last = since + backoff.give_up_after
+        if now >= last:
+            return Verdict(state=CommandState.FAILED, reason=_gave_up(result, command, backoff))
+        due = min(due, last)
+    if command.expires_at is not None and due >= command.expires_at:
+        # it could never be sent, and would hold its customer's line until then
+        return _expired(command.expires_at, result)
+    return Verdict(state=CommandState.PENDING, due_at=due, reason=result.message)
+
+
+def disliked(result: Unauthorised) -> Verdict:
+    """A command that was refused as if by its token, by a destination that accepts the token otherwise."""
+    return Verdict(
+        state=CommandState.HELD,
+        reason=f"refused although the destination accepts its token: {result.message.rstrip('.')}; "
+        "something in front of it may dislike this payload; settle or retry it by hand",
+    )
+
+
+def _wait(result: DeliveryError, attempts: int, rng: Callable[[], float], backoff: Backoff) -> timedelta:
+    exponent = min(max(attempts, 1) - 1, 32)
+    jitter = min(backoff.cap, backoff.base * (1 << exponent)) * rng()
+    # On top of Retry-After, not instead of it: what was told the same time together would come back together.
+    floor = timedelta(seconds=min(max(result.retry_after or 0.0, 0.0), LONGEST_RETRY_AFTER.total_seconds()))
+    return floor + jitter
+
+
+def _expired(expires_at: datetime, result: DeliveryError) -> Verdict:
+    moment = expires_at.isoformat(timespec="seconds")
+    return Verdict(
+        state=CommandState.EXPIRED,
+        reason=f"not known to be delivered before it expires at {moment}; the last attempt: {result.message}",
+    )
+
+
+def _gave_up(result: DeliveryError, command: Command, backoff: Backoff) -> str:
+    doubt = "; it may have been sent" if outcome_of(result) is Outcome.UNKNOWN else ""
+    tries = "1 attempt" if command.attempts == 1 else f"{command.attempts} attempts"
+    return f"given up after {_length(backoff.give_up_after)} and {tries}{doubt}: {result.message}"
+
+
+def _length(length: timedelta) -> str:
+    seconds = length.total_seconds()
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
