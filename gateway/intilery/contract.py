@@ -7,6 +7,7 @@ send them (client) and stand in for the platform (sandbox).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -22,6 +23,9 @@ CALLS = (*COMMANDS, "track", "identify")
 
 MAX_BODY = 1_000_000
 """Bytes. Documented as 1 MB in one place and 6 MB in another: the smaller one is checked before sending."""
+
+MAX_BATCH_CALL = 32_000
+"""Bytes of one call in a batch."""
 
 RESERVED_TRAITS = frozenset(
     {
@@ -50,9 +54,7 @@ class Fields(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _ENVELOPE = frozenset({"userId", "event", "timestamp", "messageId"})
-_SEND = Fields(
-    required=("userId", "assetId"), optional=("timestamp",), own=_ENVELOPE | {"assetId"}, free=True
-)
+_SEND = Fields(required=("userId", "assetId"), optional=("timestamp",), own=_ENVELOPE | {"assetId"}, free=True)
 
 FIELDS: Mapping[str, Fields] = {
     **dict.fromkeys(SEND_COMMANDS, _SEND),
@@ -94,6 +96,8 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     burst: int = 500
     assets: Mapping[str, str] = msgspec.field(default_factory=dict)
     journeys: Mapping[str, str] = msgspec.field(default_factory=dict)
+    disabled: str | None = None
+    """Why nothing can be sent there (no client id is set); its commands wait."""
 
     def endpoint(self, action: str) -> str:
         """The URL that calls of an action are posted to."""
@@ -111,14 +115,14 @@ def user_id(value: Any) -> str | None:
     Accepts text and whole or decimal numbers; refuses what a broken sender writes for nobody (:data:`NOT_A_USER`).
     """
     if isinstance(value, str):
-        text = value.strip()
+        text = value
     elif isinstance(value, int) and not isinstance(value, bool):
         text = str(value)
     elif isinstance(value, Decimal):
         text = format(value, "f")
     else:
         return None
-    return None if text.lower() in NOT_A_USER else text
+    return None if text.strip().lower() in NOT_A_USER else text
 
 
 def timestamp(moment: datetime) -> str:
@@ -132,3 +136,98 @@ _encoder = msgspec.json.Encoder(decimal_format="number")
 def encode(body: Mapping[str, Any]) -> bytes:
     """The JSON bytes of a call. Numbers are exact: a Decimal is written digit by digit, not through a float."""
     return _encoder.encode(body)
+
+
+_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
+_SUBJECT = "userId or anonymousId must not be empty"
+_PAGE = Fields(required=("userId",), objects=("properties", "context"))
+
+
+def violations(action: str, body: Any) -> str | None:
+    """What the platform objects to in a call, in the manner of its messages (``userId must not be empty``), or None.
+
+    ``body`` is the decoded JSON that was posted to ``action``: ``track``, ``identify``, ``page``, ``screen`` or
+    ``batch``. The first objection only, as the platform gives it. What the documentation leaves open is judged
+    strictly (a ``userId`` that is a number, a time that is not ISO 8601 in UTC), so that a doubtful call is noticed.
+    """
+    if not isinstance(body, dict):
+        return "body must be a JSON object"
+    if action == "batch":
+        return _batch_violation(body)
+    return _call_violation(action, body)
+
+
+def _call_violation(action: str, body: Mapping[str, Any]) -> str | None:
+    command = False
+    if action == "track":
+        if (problem := _text_violation(body, "event")) is not None:
+            return problem
+        call = body["event"].lower()
+        command = call in COMMANDS
+        fields = FIELDS[call if command else "track"]
+    elif action == "identify":
+        if body.get("event", "identify") != "identify":
+            return "event must be identify"
+        fields = FIELDS["identify"]
+    else:
+        fields = _PAGE
+    if command or body.get("userId") is not None:
+        subject = _text_violation(body, "userId")
+    elif body.get("anonymousId") is not None:
+        subject = _text_violation(body, "anonymousId")
+    else:
+        subject = _SUBJECT
+    if subject is not None:
+        return subject
+    for key in fields.objects:
+        if not isinstance(body.get(key, {}), dict):
+            return f"{key} must be an object"
+    for path in fields.required:
+        if path not in ("userId", "event") and (problem := _text_violation(body, path)) is not None:
+            return problem
+    if "messageId" in body and (problem := _text_violation(body, "messageId")) is not None:
+        return problem
+    if "timestamp" in body and not _is_timestamp(body["timestamp"]):
+        return "timestamp must be ISO-8601 in UTC, like 2019-11-18T13:30:11.444Z"
+    return None
+
+
+def _batch_violation(body: Mapping[str, Any]) -> str | None:
+    calls = body.get("batch")
+    if not isinstance(calls, list) or not calls:
+        return "batch must be a list of calls"
+    for index, call in enumerate(calls):
+        where = f"batch[{index}]"
+        if not isinstance(call, dict):
+            return f"{where} must be an object"
+        if len(encode(call)) > MAX_BATCH_CALL:
+            return f"{where} must not be over {MAX_BATCH_CALL} bytes"
+        if (problem := _text_violation(call, "event")) is not None:
+            return f"{where}.{problem}"
+        event = call["event"]
+        if event.lower() in COMMANDS:
+            return f"{where}.event must not be a command: {event} goes to track, one request each"
+        if (problem := _call_violation("identify" if event == "identify" else "track", call)) is not None:
+            return f"{where}.{problem}"
+    return None
+
+
+def _text_violation(body: Mapping[str, Any], path: str) -> str | None:
+    value: Any = body
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    if value is None or value == "":
+        return f"{path} must not be empty"
+    if not isinstance(value, str):
+        return f"{path} must be a string"
+    return f"{path} must not be empty" if value.isspace() else None
+
+
+def _is_timestamp(value: Any) -> bool:
+    if not isinstance(value, str) or _TIMESTAMP.fullmatch(value) is None:
+        return False
+    try:
+        datetime.fromisoformat(value)
+    except ValueError:
+        return False
+    return True
