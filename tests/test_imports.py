@@ -20,6 +20,7 @@ AUTHENTICATION = (
     "inbound.declared",
     "inbound.signatures",
     "inbound.signed",
+    "inbound.shared_secrets",
 )
 LAYERS: dict[str, tuple[str, ...]] = {
     # The words that everybody uses.
@@ -46,7 +47,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "intilery.client": (*VOCABULARY, "intilery.contract", "intilery.answers"),
     "intilery.sandbox.*": (*VOCABULARY, "intilery.contract", "intilery.sandbox.*"),
     # The two verbs: one never sees the client, the other never the rules.
-    "inbound.arrival": (*VOCABULARY, "rules", "store", "inbound.*"),
+    "inbound.arrival": (*VOCABULARY, "rules.*", "store", "inbound.*"),
     "inbound.receive": (*VOCABULARY, "problem", "rules", "store", "inbound.*"),
     "delivery": (*VOCABULARY, "store", "delivery.*"),
     "delivery.lane": (*VOCABULARY, "store", "intilery.contract", "delivery.*"),

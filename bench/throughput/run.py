@@ -159,7 +159,7 @@ def environ(url: str) -> dict[str, str]:
         "GATEWAY_ADMIN_TOKEN": TOKEN,
         "INTILERY_URL": url,
         "INTILERY_CLIENT_ID": "bench",
-        "INTILERY_AUTH_TOKEN": TOKEN,
+        "INTILERY_AUTH_TOKEN": "sandbox",  # the sandbox's own
         "INTILERY_RATE": "1000000",
         "INTILERY_BURST": "1000000",
     }
