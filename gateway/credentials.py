@@ -1,0 +1,52 @@
+"""Credentials: a secret's value by its name, from a variable or from a mounted file.
+
+``NAME`` in the environment is the secret itself; ``NAME_FILE`` names a file that holds it, as Docker and Kubernetes
+mount secrets. A file is read again when it changes, so a rotated token needs no restart.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+_log = logging.getLogger(__name__)
+
+
+class Credentials:
+    """``credentials("SHOPIFY_SECRET")`` is the secret, or None where it is unset or empty.
+
+    The variable wins over the file. One trailing newline of a file is not part of the secret. A file that can't be
+    read is an unset secret, and logged when that begins.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        self._environ = environ
+        self._files: dict[str, tuple[tuple[int, int, int], str]] = {}
+        self._unreadable: set[str] = set()
+
+    def __call__(self, name: str) -> str | None:
+        value = self._environ.get(name)
+        if value:
+            return value
+        path = self._environ.get(f"{name}_FILE")
+        return self._from_file(name, path) if path else None
+
+    def _from_file(self, name: str, path: str) -> str | None:
+        try:
+            found = Path(path).stat()
+            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
+            known = self._files.get(path)
+            if known is None or known[0] != stamp:
+                text = Path(path).read_text(encoding="utf-8")
+                known = (stamp, text.removesuffix("\n").removesuffix("\r"))
+                self._files[path] = known
+        except (OSError, UnicodeDecodeError) as error:
+            # Once per outage: this is asked for with every request.
+            if path not in self._unreadable:
+                self._unreadable.add(path)
+                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+                _log.warning("%s_FILE: %s can't be read: %s", name, path, reason)
+            return None
+        self._unreadable.discard(path)
+        return known[1] or None

@@ -1,0 +1,296 @@
+"""Settings: one table of rows, each with a name, a default and help, and the typed values read from it.
+
+A setting is an environment variable (``GATEWAY_PORT``) and an option of ``gateway serve`` (``--port``), which wins.
+A secret may stand in a file instead, which ``NAME_FILE`` names (see :mod:`gateway.credentials`).
+"""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from gateway.credentials import Credentials
+from gateway.errors import SettingsError
+
+_LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(b|kb|mb|kib|mib)?", re.IGNORECASE)
+_BYTES = {"b": 1, "kb": 1000, "mb": 1000_000, "kib": 1024, "mib": 1024 * 1024}
+
+
+def length(text: str) -> timedelta:
+    """``30d``, ``1.5h``, ``10m``, ``5s`` or ``500ms``.
+
+    :raises ValueError: the message says what is allowed.
+    """
+    found = _LENGTH.fullmatch(text.strip().lower())
+    if found is None:
+        raise ValueError("a length such as 30d, 12h, 10m, 5s or 500ms")
+    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+
+
+def size(text: str) -> int:
+    """Bytes: ``1MB`` (a million), ``512KiB`` or ``1000000``.
+
+    :raises ValueError: the message says what is allowed.
+    """
+    found = _SIZE.fullmatch(text.strip())
+    if found is None:
+        raise ValueError("a size such as 1MB, 512KiB or 1000000")
+    return int(float(found[1]) * _BYTES[(found[2] or "b").lower()])
+
+
+def _port(text: str) -> int:
+    if not text.strip().isdecimal() or int(text) > 65535:
+        raise ValueError("a number from 0 to 65535 (0: any free port)")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    if not text.strip().isdecimal() or not int(text):
+        raise ValueError("a whole number above 0")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    if not re.fullmatch(r"\d+(\.\d+)?", text.strip()) or not float(text):
+        raise ValueError("a number above 0")
+    return float(text)
+
+
+def _one_of(*allowed: str) -> Callable[[str], str]:
+    def choose(text: str) -> str:
+        if text.strip().lower() not in allowed:
+            raise ValueError(", ".join(allowed))
+        return text.strip().lower()
+
+    return choose
+
+
+def _web_address(text: str) -> str:
+    if not re.match(r"https?://[^/\s]+", text.strip()):
+        raise ValueError("an address that starts with http:// or https://")
+    return text.strip().rstrip("/")
+
+
+class Setting(msgspec.Struct, frozen=True, kw_only=True):
+    """One row of the table."""
+
+    name: str
+    """The environment variable."""
+    default: str | None
+    """As text; None where there is none, and ``help`` says what then happens."""
+    help: str
+    read: Callable[[str], Any] = str
+    """Text to value; raises ValueError with what is allowed."""
+    secret: bool = False
+    """Also as ``NAME_FILE``; never shown."""
+
+    @property
+    def attribute(self) -> str:
+        """The name in :class:`Settings`: ``port``, ``intilery_url``."""
+        return self.name.removeprefix("GATEWAY_").lower()
+
+    @property
+    def option(self) -> str:
+        """The option of ``gateway serve``: ``--port``, ``--intilery-url``."""
+        return "--" + self.attribute.replace("_", "-")
+
+
+SETTINGS: tuple[Setting, ...] = (
+    Setting(name="GATEWAY_RULES", default="rules", read=Path, help="Folder of rules files."),
+    Setting(
+        name="GATEWAY_DESTINATIONS",
+        default=None,
+        read=Path,
+        help="The destinations file; without it destinations.yaml in the rules folder.",
+    ),
+    Setting(
+        name="GATEWAY_STORE",
+        default="sqlite:///gateway.db",
+        help="Where webhooks and commands are kept: sqlite:///FILE.",
+    ),
+    Setting(name="GATEWAY_HOST", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all."),
+    Setting(name="GATEWAY_PORT", default="8080", read=_port, help="Port to listen on; 0 for any free one."),
+    Setting(
+        name="GATEWAY_ROLE",
+        default="all",
+        read=_one_of("all", "receive", "deliver"),
+        help="all; receive only takes webhooks in; deliver only sends commands.",
+    ),
+    Setting(
+        name="GATEWAY_ADMIN_TOKEN",
+        default=None,
+        secret=True,
+        help="Bearer token of /api and /metrics; without it serve makes one for its lifetime and prints it.",
+    ),
+    Setting(
+        name="GATEWAY_READ_TOKEN",
+        default=None,
+        secret=True,
+        help="Bearer token that may look and not act; without it there is none.",
+    ),
+    Setting(
+        name="GATEWAY_RETENTION",
+        default="30d",
+        read=length,
+        help="How long bodies and attempts are kept.",
+    ),
+    Setting(
+        name="GATEWAY_LOG_FORMAT",
+        default="auto",
+        read=_one_of("auto", "text", "json"),
+        help="text, json (one object a line), or auto: text on a terminal, else json.",
+    ),
+    Setting(
+        name="GATEWAY_LOG_LEVEL",
+        default="info",
+        read=_one_of("debug", "info", "warning", "error"),
+        help="debug, info, warning or error.",
+    ),
+    Setting(
+        name="GATEWAY_MAX_BODY",
+        default="1MB",
+        read=size,
+        help="Largest webhook body where its source sets no limit of its own.",
+    ),
+    Setting(
+        name="GATEWAY_BODY_TIMEOUT",
+        default="10s",
+        read=length,
+        help="A webhook's body that takes longer to arrive is answered 408.",
+    ),
+    Setting(
+        name="GATEWAY_CONNECTIONS",
+        default="32",
+        read=_count,
+        help="Commands on their way to one destination at a time.",
+    ),
+    Setting(
+        name="GATEWAY_GIVE_UP",
+        default="24h",
+        read=length,
+        help="A command that could not be delivered for so long has failed.",
+    ),
+    Setting(
+        name="GATEWAY_GRACE",
+        default="10s",
+        read=length,
+        help="At a stop, how long requests and commands on their way may take to end.",
+    ),
+    Setting(
+        name="GATEWAY_URL",
+        default=None,
+        read=_web_address,
+        help="For the reading commands: the gateway to ask; without it they read the store themselves.",
+    ),
+    Setting(
+        name="INTILERY_URL",
+        default="https://tracking.intilery.com",
+        read=_web_address,
+        help="Intilery's tracking API.",
+    ),
+    Setting(
+        name="INTILERY_CLIENT_ID",
+        default=None,
+        help="The label before intilery.com in the login address; with it there is a destination named default.",
+    ),
+    Setting(
+        name="INTILERY_ACCOUNT_ID",
+        default=None,
+        help="The label before the client id in the login address; without it the client id.",
+    ),
+    Setting(
+        name="INTILERY_BRAND_ID",
+        default=None,
+        help="The brand, in upper case; without it the account id in upper case.",
+    ),
+    Setting(
+        name="INTILERY_AUTH_TOKEN",
+        default=None,
+        secret=True,
+        help="Intilery's auth-token of the destination named default.",
+    ),
+    Setting(name="INTILERY_RATE", default="100", read=_rate, help="Requests a second to the destination default."),
+    Setting(name="INTILERY_BURST", default="500", read=_count, help="Requests at once to the destination default."),
+)
+"""Every setting, in the order of the documentation."""
+
+_BY_ATTRIBUTE = {setting.attribute: setting for setting in SETTINGS}
+_KNOWN = {setting.name for setting in SETTINGS} | {f"{setting.name}_FILE" for setting in SETTINGS if setting.secret}
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """The values. Each field is the row of the same name in :data:`SETTINGS`."""
+
+    rules: Path
+    destinations: Path | None
+    store: str
+    host: str
+    port: int
+    role: str
+    admin_token: str | None
+    read_token: str | None
+    retention: timedelta
+    log_format: str
+    log_level: str
+    max_body: int
+    body_timeout: timedelta
+    connections: int
+    give_up: timedelta
+    grace: timedelta
+    url: str | None
+    intilery_url: str
+    intilery_client_id: str | None
+    intilery_account_id: str | None
+    intilery_brand_id: str | None
+    intilery_auth_token: str | None
+    intilery_rate: float
+    intilery_burst: int
+    environ: Mapping[str, str]
+    """The environment with the options laid over it: what rules and credentials are read from."""
+    warnings: tuple[str, ...] = ()
+    """What looks like a mistake and stops nothing: a ``GATEWAY_`` variable that is no setting."""
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str], **options: object) -> Settings:
+        """Read every row; an option that is not None wins over its variable, an empty variable is an unset one.
+
+        :raises SettingsError: one line for each bad value: where, what was found, what is allowed.
+        """
+        merged = dict(environ)
+        origin: dict[str, str] = {}
+        for attribute, value in options.items():
+            row = _BY_ATTRIBUTE[attribute]
+            if value is not None:
+                merged[row.name] = str(value)
+                origin[row.name] = row.option
+        credential = Credentials(merged)
+        values: dict[str, Any] = {}
+        problems: list[str] = []
+        for row in SETTINGS:
+            text = credential(row.name) if row.secret else merged.get(row.name, "").strip()
+            text = text or row.default
+            try:
+                values[row.attribute] = None if text is None else row.read(text)
+            except ValueError as error:
+                problems.append(f"{origin.get(row.name, row.name)}: {text!r} is not possible; allowed: {error}")
+        if problems:
+            raise SettingsError("\n".join(problems))
+        return cls(**values, environ=merged, warnings=tuple(_unknown(environ)))
+
+
+def _unknown(environ: Mapping[str, str]) -> list[str]:
+    warnings = []
+    for name in sorted(environ):
+        if name.startswith("GATEWAY_") and name not in _KNOWN:
+            near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.6)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            warnings.append(f"{name} is not a setting of the gateway{hint}")
+    return warnings
