@@ -1,0 +1,113 @@
+-- The SQLite store's first shape.
+--
+-- Times are integers: microseconds since 1970-01-01T00:00:00Z. What comes out of payloads is BLOB (UTF-8, lone
+-- surrogates passed through), so that no byte a sender can produce is refused. States are words, for those who look
+-- into the file with the sqlite3 shell.
+
+CREATE TABLE rules_versions (
+    version   TEXT PRIMARY KEY,
+    loaded_at INTEGER NOT NULL,
+    revision  TEXT,
+    files     BLOB NOT NULL                 -- JSON: {path: text}
+) WITHOUT ROWID;
+
+CREATE TABLE webhooks (
+    seq           INTEGER PRIMARY KEY,      -- order of receipt: lists and their cursors go by it
+    id            TEXT NOT NULL UNIQUE,     -- ordered by time, so that this index grows at its end
+    source        TEXT NOT NULL,
+    received_at   INTEGER NOT NULL,
+    method        TEXT NOT NULL,
+    path          BLOB NOT NULL,
+    query         BLOB NOT NULL,
+    headers       BLOB NOT NULL,            -- JSON: [[name, value], ...]
+    state         TEXT NOT NULL,
+    errors        BLOB,                     -- JSON: [{rule, field, path, message, element}, ...]; NULL: none
+    reason        BLOB,
+    matched       BLOB NOT NULL,            -- JSON: [rule id, ...]
+    dedup_key     BLOB,
+    event_type    BLOB,
+    rules_version TEXT NOT NULL,
+    repeats       INTEGER NOT NULL,
+    body          BLOB NOT NULL
+);
+
+-- What people look for after a bad day. States that most webhooks have are listed by walking back from the newest.
+CREATE INDEX webhooks_troubled ON webhooks (state, seq)
+    WHERE state = 'untranslatable' OR state = 'unparseable' OR state = 'quarantined' OR state = 'fetching';
+CREATE INDEX webhooks_with_errors ON webhooks (seq) WHERE errors IS NOT NULL;
+
+CREATE TABLE dedup (
+    source     TEXT NOT NULL,
+    key        BLOB NOT NULL,
+    webhook_id TEXT NOT NULL,
+    expires_at INTEGER,                     -- NULL: for as long as it is kept. An expired key is overwritten.
+    PRIMARY KEY (source, key)
+) WITHOUT ROWID;
+
+-- The moving part of a command is small and its body lies elsewhere: claiming and recording rewrite the row, and rows
+-- that share a page share the write.
+CREATE TABLE commands (
+    seq               INTEGER PRIMARY KEY AUTOINCREMENT,  -- order of translation: the order of a customer's line
+    id                TEXT NOT NULL UNIQUE,
+    webhook_id        TEXT NOT NULL,
+    source            TEXT NOT NULL,
+    rule              TEXT NOT NULL,
+    element           BLOB NOT NULL,
+    command           TEXT NOT NULL,
+    action            TEXT NOT NULL,
+    destination       TEXT NOT NULL,
+    user_id           BLOB NOT NULL,
+    created_at        INTEGER NOT NULL,
+    not_before        INTEGER,
+    expires_at        INTEGER,
+    after_id          TEXT,
+    on_unknown        TEXT NOT NULL,
+    priority          INTEGER NOT NULL,
+    state             TEXT NOT NULL,
+    reason            BLOB,
+    attempts          INTEGER NOT NULL,
+    due_at            INTEGER,
+    intilery_event_id TEXT,
+    finished_at       INTEGER,
+    head              INTEGER NOT NULL,     -- 1: at the head of its customer's line: pending, delivering or unknown
+    blocked_by        TEXT,                 -- the identify that it still waits for; NULL: none
+    lease             TEXT,                 -- who may record its result
+    leased_until      INTEGER
+);
+CREATE TABLE bodies (
+    command_seq INTEGER PRIMARY KEY,        -- commands.seq
+    body        BLOB NOT NULL
+);
+CREATE INDEX commands_by_webhook ON commands (webhook_id, seq);
+
+-- The customers' lines. The first index is the promise itself: never two at the head of one line.
+CREATE UNIQUE INDEX line_head ON commands (destination, user_id) WHERE head = 1;
+CREATE INDEX line_behind ON commands (destination, user_id, seq) WHERE state = 'pending' AND head = 0;
+
+-- What may be claimed: only heads, so the length of the lines costs nothing; by priority, then by time, so what is due
+-- is found without a look at what is not.
+CREATE INDEX claimable ON commands (destination, priority, due_at, seq) WHERE state = 'pending' AND head = 1;
+CREATE INDEX waiting_for_time ON commands (destination, due_at) WHERE state = 'waiting' AND blocked_by IS NULL;
+CREATE INDEX waiting_for_identify ON commands (blocked_by, destination) WHERE blocked_by IS NOT NULL;
+CREATE INDEX in_flight ON commands (destination, leased_until) WHERE state = 'delivering';
+CREATE INDEX lookups ON commands (destination, due_at) WHERE state = 'unknown';
+CREATE INDEX commands_troubled ON commands (state, seq) WHERE state = 'failed' OR state = 'held' OR state = 'expired';
+
+CREATE TABLE attempts (
+    command_seq       INTEGER NOT NULL,     -- commands.seq
+    number            INTEGER NOT NULL,
+    at                INTEGER NOT NULL,
+    outcome           TEXT NOT NULL,
+    status            INTEGER,
+    message           BLOB,
+    duration_ms       REAL NOT NULL,
+    intilery_event_id TEXT,
+    PRIMARY KEY (command_seq, number, at)
+) WITHOUT ROWID;
+
+-- What Store.check() writes to, to know that a webhook could be written.
+CREATE TABLE pulse (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    at INTEGER NOT NULL,
+    ballast BLOB
+);

@@ -1,0 +1,243 @@
+"""The embedded store: one SQLite file, for one serving process.
+
+One thread writes, in groups (:mod:`~gateway.store.sqlite.commit`); two threads read, one for what is asked by id and by
+the dispatcher, one for lists, so that a search through everything holds nobody up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.errors import SettingsError, StoreUnavailable
+from gateway.model import Attempt, Command, CommandState, RulesVersion, Webhook
+from gateway.store import (
+    Claim,
+    CommandFilter,
+    Page,
+    Receipt,
+    Reception,
+    Retranslation,
+    Verdict,
+    WebhookFilter,
+)
+from gateway.store.sqlite import claims, lists
+from gateway.store.sqlite.commit import Writer
+from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate
+from gateway.store.sqlite.reader import Reader
+from gateway.store.sqlite.reception import arrival_of, write_arrivals
+from gateway.store.sqlite.retranslation import Again, retranslate
+from gateway.store.sqlite.rows import micros
+
+T = TypeVar("T")
+
+_REMEMBER = "INSERT OR IGNORE INTO rules_versions (version, loaded_at, revision, files) VALUES (?, ?, ?, ?)"
+# The ballast asks for pages that a full disk, or a file at its limit, does not have.
+_BALLAST = "INSERT OR REPLACE INTO pulse (id, at, ballast) VALUES (1, ?, zeroblob(65536))"
+_PULSE = "INSERT OR REPLACE INTO pulse (id, at) VALUES (1, ?)"
+
+
+class _Connections(msgspec.Struct, frozen=True, kw_only=True):
+    """What an open store holds."""
+
+    serving: bool
+    writer: Writer
+    lookups: Reader
+    lists: Reader
+    lock: ServingLock | None
+    lease: str
+    """How every lease begins that this store gives."""
+
+
+class SQLiteStore:
+    """Implements :class:`gateway.store.Store`, whose docstrings are the promises."""
+
+    def __init__(self, path: str, *, identify_gap: timedelta) -> None:
+        """:raises SettingsError: a path that names no file."""
+        if path in ("", ":memory:"):
+            raise SettingsError(f"GATEWAY_STORE: sqlite:///{path}: names no file; allowed: sqlite:///FILE")
+        self._path = Path(path)
+        self._connections: _Connections | None = None
+        self._closing: asyncio.Task[None] | None = None
+        self._leases = count(1)
+        self._write_arrivals = partial(write_arrivals, gap=identify_gap)
+        self._record = partial(claims.record, gap=identify_gap)
+        self._retranslate = _one_by_one(partial(retranslate, gap=identify_gap))
+
+    async def open(self, *, serving: bool = True) -> None:
+        if self._connections is not None:
+            raise StoreUnavailable(f"{self._path}: is open already")
+        self._closing = None
+        connected = await asyncio.to_thread(_connect, self._path, serving)
+        lock, identity, (db, lookups, listing) = connected
+        name = str(self._path)
+        self._connections = _Connections(
+            serving=serving,
+            writer=Writer(db, name, identity),
+            lookups=Reader(lookups, name),
+            lists=Reader(listing, name),
+            lock=lock,
+            lease=secrets.token_hex(8),
+        )
+
+    async def close(self) -> None:
+        if self._connections is None:
+            return
+        if self._closing is None:
+            self._closing = asyncio.create_task(self._close(self._connections))
+        await asyncio.shield(self._closing)
+
+    async def _close(self, connections: _Connections) -> None:
+        await connections.writer.close()
+        await connections.lookups.close()
+        await connections.lists.close()
+        if connections.lock is not None:
+            connections.lock.release()
+        self._connections = None
+
+    async def check(self) -> None:
+        connections = self._open()
+        connections.writer.check()
+        await connections.writer.submit(_pulse, None)
+
+    # -- inbound ---------------------------------------------------------------------------------------------------
+
+    async def receive(self, reception: Reception) -> Receipt:
+        arrival = arrival_of(reception)
+        return await self._open().writer.submit(self._write_arrivals, arrival, size=arrival.size, bounded=True)
+
+    async def retranslate(self, reception: Reception, *, now: datetime) -> Retranslation:
+        arrival = arrival_of(reception)
+        again = Again(arrival=arrival, now=now)
+        return await self._open().writer.submit(self._retranslate, again, size=arrival.size, bounded=True)
+
+    # -- rules -----------------------------------------------------------------------------------------------------
+
+    async def remember_rules(self, version: RulesVersion) -> None:
+        row = (version.version, micros(version.loaded_at), version.revision, msgspec.json.encode(version.files))
+        await self._open().writer.submit(_remember_rules, row)
+
+    async def rules_version(self, version: str) -> RulesVersion:
+        return await self._open().lookups.read(lists.find_rules_version, version)
+
+    async def rules_versions(self) -> Sequence[RulesVersion]:
+        return await self._open().lookups.read(lists.list_rules_versions)
+
+    # -- delivery --------------------------------------------------------------------------------------------------
+
+    async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Sequence[Claim]:
+        connections = self._open()
+        token = f"{connections.lease}-{next(self._leases)}"
+        due = claims.Due(destination=destination, limit=limit, lease=token, until=now + lease, now=now)
+        claiming = connections.writer.submit(_claim, due)
+        try:
+            return await asyncio.shield(claiming)
+        except asyncio.CancelledError:
+            claiming.add_done_callback(partial(self._give_back, connections, now=now))
+            raise
+
+    async def record(self, claim: Claim, attempt: Attempt | None, verdict: Verdict, *, now: datetime) -> bool:
+        result = claims.Result(claim=claim, attempt=attempt, verdict=verdict, now=now)
+        return await self._open().writer.submit(self._record, result)
+
+    async def recover(self, *, now: datetime, lease: timedelta) -> Sequence[Claim]:
+        connections = self._open()
+        token = f"{connections.lease}-{next(self._leases)}{claims.RECOVERED}"
+        due = claims.Due(destination="", limit=0, lease=token, until=now + lease, now=now)
+        return await connections.writer.submit(_recover, (due, connections.lease, connections.serving))
+
+    async def next_due(self, destination: str) -> datetime | None:
+        return await self._open().lookups.read(claims.next_due, destination)
+
+    async def backlog(self) -> dict[str, dict[CommandState, int]]:
+        return await self._open().lists.read(lists.count_backlog)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    async def webhook(self, id: str) -> Webhook:
+        return await self._open().lookups.read(lists.find_webhook, id)
+
+    async def webhooks(self, filter: WebhookFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Webhook]:
+        return await self._open().lists.read(lists.list_webhooks, filter, limit=limit, cursor=cursor)
+
+    async def command(self, id: str) -> Command:
+        return await self._open().lookups.read(lists.find_command, id)
+
+    async def commands(self, filter: CommandFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Command]:
+        return await self._open().lists.read(lists.list_commands, filter, limit=limit, cursor=cursor)
+
+    async def attempts(self, command_id: str) -> Sequence[Attempt]:
+        return await self._open().lookups.read(lists.list_attempts, command_id)
+
+    def _open(self) -> _Connections:
+        if self._connections is None:
+            raise StoreUnavailable(f"{self._path}: the store is closed")
+        return self._connections
+
+    def _give_back(
+        self, connections: _Connections, claiming: asyncio.Future[Sequence[Claim]], *, now: datetime
+    ) -> None:
+        """Nobody is left who would send what a cancelled claim has leased."""
+        if claiming.cancelled() or claiming.exception() is not None:
+            return
+        verdict = Verdict(state=CommandState.PENDING)
+        with contextlib.suppress(StoreUnavailable):  # closed meanwhile: the next start recovers them
+            for claim in claiming.result():
+                result = claims.Result(claim=claim, attempt=None, verdict=verdict, now=now)
+                connections.writer.submit(self._record, result)
+
+
+def _connect(path: Path, serving: bool) -> tuple[ServingLock | None, FileIdentity, list[sqlite3.Connection]]:
+    lock = ServingLock(path) if serving else None
+    connections: list[sqlite3.Connection] = []
+    try:
+        connections.append(connect(path))
+        migrate(connections[0], path)
+        connections += [connect(path), connect(path)]
+        return lock, FileIdentity(path), connections
+    except BaseException:
+        for connection in connections:
+            connection.close()
+        if lock is not None:
+            lock.release()
+        raise
+
+
+def _one_by_one(run: Any) -> Any:
+    """``run`` for one item, as what :meth:`Writer.submit` takes."""
+
+    def each(db: sqlite3.Connection, items: Sequence[Any]) -> list[Any]:
+        return [run(db, item) for item in items]
+
+    return each
+
+
+def _recover_one(db: sqlite3.Connection, asked: tuple[claims.Due, str, bool]) -> list[Claim]:
+    due, mine, serving = asked
+    return claims.recover(db, due, mine=mine, serving=serving)
+
+
+def _remember(db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
+    db.execute(_REMEMBER, row)
+
+
+_claim = _one_by_one(claims.claim)
+_recover = _one_by_one(_recover_one)
+_remember_rules = _one_by_one(_remember)
+
+
+def _pulse(db: sqlite3.Connection, checks: Sequence[None]) -> list[None]:
+    now = db.execute("SELECT unixepoch() * 1000000").fetchone()
+    db.execute(_BALLAST, now)
+    db.execute(_PULSE, now)
+    return list(checks)

@@ -1,0 +1,195 @@
+"""Lists of webhooks and commands, newest first, and the questions with one answer. All run on a reading connection.
+
+A cursor is the place of the last item that was given, so pages stay whole while new items arrive before them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import msgspec
+
+from gateway.errors import NotFound
+from gateway.model import FINAL_STATES, Attempt, Command, CommandState, RulesVersion, Webhook
+from gateway.store import CommandFilter, Page, WebhookFilter
+from gateway.store.sqlite.rows import (
+    ATTEMPT_COLUMNS,
+    COMMAND_COLUMNS,
+    VERSION_COLUMNS,
+    WEBHOOK_COLUMNS,
+    attempt,
+    command,
+    micros,
+    octets,
+    rules_version,
+    webhook,
+)
+
+T = TypeVar("T")
+
+_WEBHOOK = "SELECT {columns} FROM webhooks WHERE id = ?".replace("{columns}", WEBHOOK_COLUMNS)
+_WEBHOOKS = """
+SELECT seq, {columns} FROM webhooks WHERE {conditions} ORDER BY seq DESC LIMIT ?
+""".replace("{columns}", WEBHOOK_COLUMNS)
+_COMMAND = "SELECT {columns}, body FROM commands JOIN bodies ON command_seq = seq WHERE id = ?".replace(
+    "{columns}", COMMAND_COLUMNS
+)
+_COMMANDS = """
+SELECT seq, {columns}, body FROM commands JOIN bodies ON command_seq = seq
+WHERE {conditions} ORDER BY seq DESC LIMIT ?
+""".replace("{columns}", COMMAND_COLUMNS)
+_ATTEMPTS = """
+SELECT {columns} FROM attempts WHERE command_seq = (SELECT seq FROM commands WHERE id = ?) ORDER BY number, at
+""".replace("{columns}", ATTEMPT_COLUMNS)
+_VERSION = "SELECT {columns}, files FROM rules_versions WHERE version = ?".replace("{columns}", VERSION_COLUMNS)
+_VERSIONS = "SELECT {columns} FROM rules_versions ORDER BY loaded_at DESC, version".replace(
+    "{columns}", VERSION_COLUMNS
+)
+# Each row from a partial index that holds unfinished commands only.
+_BACKLOG = """
+SELECT destination, 'pending', count(*) FROM commands INDEXED BY claimable
+    WHERE state = 'pending' AND head = 1 GROUP BY destination
+UNION ALL SELECT destination, 'pending', count(*) FROM commands INDEXED BY line_behind
+    WHERE state = 'pending' AND head = 0 GROUP BY destination
+UNION ALL SELECT destination, 'waiting', count(*) FROM commands INDEXED BY waiting_for_time
+    WHERE state = 'waiting' AND blocked_by IS NULL GROUP BY destination
+UNION ALL SELECT destination, 'waiting', count(*) FROM commands INDEXED BY waiting_for_identify
+    WHERE blocked_by IS NOT NULL GROUP BY destination
+UNION ALL SELECT destination, 'delivering', count(*) FROM commands INDEXED BY in_flight
+    WHERE state = 'delivering' GROUP BY destination
+UNION ALL SELECT destination, 'unknown', count(*) FROM commands INDEXED BY lookups
+    WHERE state = 'unknown' GROUP BY destination
+UNION ALL SELECT destination, 'held', count(*) FROM commands INDEXED BY commands_troubled
+    WHERE state = 'held' GROUP BY destination
+"""
+
+
+def find_webhook(db: sqlite3.Connection, id: str) -> Webhook:
+    row = db.execute(_WEBHOOK, (id,)).fetchone()
+    if row is None:
+        raise NotFound(f"webhook {id}: no such webhook")
+    return webhook(row)
+
+
+def find_command(db: sqlite3.Connection, id: str) -> Command:
+    row = db.execute(_COMMAND, (id,)).fetchone()
+    if row is None:
+        raise NotFound(f"command {id}: no such command")
+    return command(row)
+
+
+def list_attempts(db: sqlite3.Connection, command_id: str) -> list[Attempt]:
+    return [attempt(row) for row in db.execute(_ATTEMPTS, (command_id,)).fetchall()]
+
+
+def find_rules_version(db: sqlite3.Connection, version: str) -> RulesVersion:
+    row = db.execute(_VERSION, (version,)).fetchone()
+    if row is None:
+        raise NotFound(f"rules version {version}: no such version")
+    return rules_version(row[:-1], msgspec.json.decode(row[-1]))
+
+
+def list_rules_versions(db: sqlite3.Connection) -> list[RulesVersion]:
+    return [rules_version(row, {}) for row in db.execute(_VERSIONS).fetchall()]
+
+
+def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, cursor: str | None) -> Page[Webhook]:
+    where = _Conditions()
+    where.equal("source", filter.source)
+    if filter.state is not None:
+        where.literal("state", filter.state.value)
+    if filter.errors is not None:
+        where.add("errors IS NOT NULL" if filter.errors else "errors IS NULL")
+    where.equal("event_type", None if filter.event_type is None else octets(filter.event_type))
+    where.equal("rules_version", filter.rules_version)
+    if filter.rule is not None:
+        where.add("EXISTS (SELECT 1 FROM json_each(CAST(matched AS TEXT)) AS rule WHERE rule.value = ?)", filter.rule)
+    if filter.user is not None:
+        where.add(
+            "EXISTS (SELECT 1 FROM commands AS c WHERE c.webhook_id = webhooks.id AND c.user_id = ?)",
+            octets(filter.user),
+        )
+    if filter.since is not None:
+        where.add("received_at >= ?", micros(filter.since))
+    if filter.until is not None:
+        where.add("received_at < ?", micros(filter.until))
+    if filter.text is not None:
+        sought = octets(filter.text)
+        where.add("(instr(body, ?) > 0 OR instr(dedup_key, ?) > 0)", sought, sought)
+    return _page(db, _WEBHOOKS, where, webhook, limit=limit, cursor=cursor)
+
+
+def list_commands(db: sqlite3.Connection, filter: CommandFilter, *, limit: int, cursor: str | None) -> Page[Command]:
+    where = _Conditions()
+    if filter.state is not None:
+        where.literal("state", filter.state.value)
+    where.equal("source", filter.source)
+    where.equal("destination", filter.destination)
+    where.equal("command", filter.command)
+    where.equal("rule", filter.rule)
+    where.equal("user_id", None if filter.user is None else octets(filter.user))
+    where.equal("webhook_id", filter.webhook)
+    if filter.since is not None:
+        where.add("created_at >= ?", micros(filter.since))
+    if filter.until is not None:
+        where.add("created_at < ?", micros(filter.until))
+    if filter.text is not None:
+        sought = octets(filter.text)
+        where.add("(instr(body, ?) > 0 OR instr(reason, ?) > 0)", sought, sought)
+    return _page(db, _COMMANDS, where, command, limit=limit, cursor=cursor)
+
+
+def count_backlog(db: sqlite3.Connection) -> dict[str, dict[CommandState, int]]:
+    """How many commands each destination has that are not in :data:`FINAL_STATES`."""
+    backlog: dict[str, dict[CommandState, int]] = {}
+    for destination, word, count in db.execute(_BACKLOG).fetchall():
+        state = CommandState(word)
+        assert state not in FINAL_STATES
+        states = backlog.setdefault(destination, {})
+        states[state] = states.get(state, 0) + count
+    return backlog
+
+
+class _Conditions:
+    """A WHERE clause and its parameters."""
+
+    def __init__(self) -> None:
+        self._terms: list[str] = []
+        self.parameters: list[Any] = []
+
+    def add(self, term: str, *parameters: Any) -> None:
+        self._terms.append(term)
+        self.parameters.extend(parameters)
+
+    def equal(self, column: str, value: Any) -> None:
+        if value is not None:
+            self.add(f"{column} = ?", value)
+
+    def literal(self, column: str, word: str) -> None:
+        """``word`` is one of ours. Written out, for a partial index serves only what the text itself says."""
+        self.add(f"{column} = '{word}'")
+
+    def __str__(self) -> str:
+        return " AND ".join(self._terms) or "TRUE"
+
+
+def _page(
+    db: sqlite3.Connection,
+    query: str,
+    where: _Conditions,
+    item: Callable[[Sequence[Any]], T],
+    *,
+    limit: int,
+    cursor: str | None,
+) -> Page[T]:
+    if cursor is not None:
+        if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+            raise ValueError(f"cursor {cursor!r}: is not one that a list gave as next")
+        where.add("seq < ?", int(cursor))
+    text = query.replace("{conditions}", str(where))
+    rows = db.execute(text, [*where.parameters, limit + 1]).fetchall()
+    more = len(rows) > limit
+    rows = rows[:limit]
+    return Page(items=tuple(item(row[1:]) for row in rows), next=str(rows[-1][0]) if more else None)

@@ -1,0 +1,103 @@
+"""Translating a stored webhook again: what has not left is replaced by what the new rules say."""
+
+from __future__ import annotations
+
+import sqlite3
+from datetime import datetime, timedelta
+
+import msgspec
+
+from gateway.errors import NotFound
+from gateway.model import CommandState
+from gateway.store import Retranslation
+from gateway.store.sqlite.line import Line, hold, move_up
+from gateway.store.sqlite.reception import Arrival, Planned, after_identify, insert_commands
+from gateway.store.sqlite.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
+
+_MADE = "SELECT id, seq, state, destination, user_id FROM commands WHERE webhook_id = ? ORDER BY seq"
+_UPDATE_WEBHOOK = """
+UPDATE webhooks SET state = ?, errors = ?, reason = ?, matched = ?, event_type = ?, rules_version = ? WHERE id = ?
+"""
+_BECAME = ("state", "errors", "reason", "matched", "event_type", "rules_version", "id")
+# A command keeps its place in the order of translation, and the count of its attempts, which number its history.
+_REPLACED = [column for column in COMMAND_COLUMNS.split(", ") if column not in ("id", "webhook_id", "attempts")]
+_REPLACE = """
+UPDATE commands SET {columns}, head = 0, blocked_by = ? WHERE seq = ?
+""".replace("{columns}", ", ".join(f"{column} = ?" for column in _REPLACED))
+_REPLACE_BODY = "UPDATE bodies SET body = ? WHERE command_seq = ?"
+_WITHDRAW = """
+UPDATE commands SET state = 'cancelled', head = 0, blocked_by = NULL, due_at = NULL, reason = ?, finished_at = ?
+WHERE seq = ?
+"""
+WITHDRAWN = "the rules that its webhook was translated with again do not make it"
+
+LEFT = frozenset({CommandState.DELIVERED, CommandState.DELIVERING, CommandState.UNKNOWN})
+"""What may have reached the customer is left alone."""
+
+
+class Again(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook as it is now translated."""
+
+    arrival: Arrival
+    now: datetime
+
+
+def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retranslation | NotFound:
+    """Replace what a webhook became."""
+    arrival = again.arrival
+    became = dict(zip(WEBHOOK_COLUMNS.split(", "), arrival.webhook, strict=True))
+    if db.execute(_UPDATE_WEBHOOK, [became[column] for column in _BECAME]).rowcount == 0:
+        return NotFound(f"webhook {arrival.webhook_id}: no such webhook")
+    made: dict[str, tuple[int, CommandState, Line]] = {
+        id: (seq, CommandState(state), (destination, user_id))
+        for id, seq, state, destination, user_id in db.execute(_MADE, (arrival.webhook_id,)).fetchall()
+    }
+    beside = {
+        planned.command.id: planned.state
+        for planned in arrival.commands
+        if planned.command.id not in made or made[planned.command.id][1] not in LEFT
+    }
+    created: list[Planned] = []
+    replaced: list[str] = []
+    kept: list[str] = []
+    lines: list[Line] = []
+    endings: list[tuple[str, CommandState, str | None]] = []
+    for planned in arrival.commands:
+        id = planned.command.id
+        before = made.pop(id, None)
+        if before is None:
+            created.append(planned)
+            continue
+        seq, state, place = before
+        if state in LEFT:
+            kept.append(id)
+            continue
+        settled = planned if planned.blocked_by is None else after_identify(db, planned, beside=beside, gap=gap)
+        _replace(db, seq, settled)
+        replaced.append(id)
+        lines += [place] if settled.line is None else [place, settled.line]
+    withdrawn: list[str] = []
+    for id, (seq, state, place) in made.items():
+        if state in LEFT:
+            kept.append(id)
+        elif state in (CommandState.WAITING, CommandState.PENDING):
+            db.execute(_WITHDRAW, (WITHDRAWN.encode(), micros(again.now), seq))
+            withdrawn.append(id)
+            endings.append((id, CommandState.CANCELLED, WITHDRAWN))
+            lines.append(place)
+    # Those who were there move up before the new ones join behind them.
+    hold(db, endings)
+    move_up(db, lines)
+    insert_commands(db, created, beside=beside, gap=gap)
+    return Retranslation(
+        created=tuple(planned.command.id for planned in created),
+        replaced=tuple(replaced),
+        withdrawn=tuple(withdrawn),
+        kept=tuple(kept),
+    )
+
+
+def _replace(db: sqlite3.Connection, seq: int, planned: Planned) -> None:
+    columns = dict(zip(COMMAND_COLUMNS.split(", "), planned.row, strict=True))
+    db.execute(_REPLACE, [*(columns[column] for column in _REPLACED), planned.blocked_by, seq])
+    db.execute(_REPLACE_BODY, (planned.command.body, seq))
