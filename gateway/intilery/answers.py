@@ -26,6 +26,8 @@ LONGEST_WAIT = 86_400.0
 """Seconds. A longer ``Retry-After`` is read as this: nothing is retried for longer than a day."""
 LONGEST_MESSAGE = 500
 """Characters that are kept of a message."""
+SHORTEST_SECRET = 8
+"""Characters. A shorter token (the sandbox's) is a word that a message may well hold."""
 
 _ADDRESS = frozenset({401, 403, 404, 405, 407, 410})
 _NOT_PROCESSED = frozenset({408, 421, 425})
@@ -129,6 +131,6 @@ def _message(data: Any, secret: str) -> str | None:
     found = data.get("message") or (error.get("message") if isinstance(error, dict) else error)
     if not isinstance(found, str):
         return None
-    if secret:
+    if len(secret) >= SHORTEST_SECRET:
         found = found.replace(secret, "[token]")
     return _UNPRINTABLE.sub(" ", found).strip()[:LONGEST_MESSAGE] or None

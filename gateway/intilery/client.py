@@ -14,6 +14,7 @@ A POST is never repeated here: aiohttp repeats only idempotent methods on a conn
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ssl
 import time
 from datetime import UTC, datetime
@@ -163,9 +164,13 @@ class Client:
     async def _exchange(self, destination: Destination, method: str, address: _Address, body: bytes) -> _Answer:
         if self._closed:
             raise NotSent(f"destination {destination.name}: the client is closed")
+        # Given as a stream, httpx leaves the headers alone; read, the transport finds the bytes. The headers are ASCII:
+        # said here, it is not found out anew each time. Together a third of what httpx adds to aiohttp.
         request = httpx.Request(
-            method, address.url, headers=address.headers, content=body or None, extensions=self._extensions
+            method, address.url, headers=address.headers, stream=httpx.ByteStream(body), extensions=self._extensions
         )
+        request.read()
+        request.headers.encoding = "ascii"
         try:
             async with asyncio.timeout(self.longest):
                 response = await self._transport.handle_async_request(request)
@@ -191,12 +196,17 @@ def _network(*, connections: int, keepalive: float, tls: ssl.SSLContext | None) 
 
 
 async def _read(response: httpx.Response) -> _Answer:
-    """The answer, its body bounded. The status counts even where the body breaks off."""
+    """The answer, its body bounded. The status counts even where the body breaks off.
+
+    The stream is read directly: no encoding was offered, so there is seldom one to undo.
+    """
+    stream = response.stream
+    assert isinstance(stream, httpx.AsyncByteStream)
     body: bytes | None = b""
     try:
         parts: list[bytes] = []
         size = 0
-        async for part in response.aiter_bytes():
+        async for part in response.aiter_bytes() if "content-encoding" in response.headers else stream:
             parts.append(part)
             size += len(part)
             if size > MAX_ANSWER:
@@ -205,18 +215,16 @@ async def _read(response: httpx.Response) -> _Answer:
     except Exception:
         body = None
     finally:
-        try:
-            await response.aclose()
-        except Exception:
-            # The answer is here already; a connection that can't be given back is aiohttp's to drop.
-            body = body or None
+        # The answer is here already; a connection that can't be given back is aiohttp's to drop.
+        with contextlib.suppress(Exception):
+            await stream.aclose()
     return _Answer(response.status_code, response.headers, body)
 
 
 def _wait(answer: _Answer) -> float | None:
-    value = answer.headers.get("retry-after")
-    if value is None:
+    if answer.status < 300:
         return None
+    value = answer.headers.get("retry-after")
     return retry_after(value, date=answer.headers.get("date"), now=datetime.now(UTC))
 
 

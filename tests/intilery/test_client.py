@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import gzip
 import socket
 import ssl
 import struct
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -451,6 +452,16 @@ async def test_an_answer_without_end_is_not_read_to_its_end() -> None:
     assert type(await outcome(part)) is Refused
 
 
+async def test_an_encoded_answer_is_read_although_none_was_offered() -> None:
+    async def part(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(answer(gzip.compress(OK), extra="content-encoding: gzip\r\n"))
+        await writer.drain()
+
+    async with acting(part) as port, quick() as client:
+        assert (await send(client, port)).intilery_event_id == "7f7211bf"
+
+
 async def test_a_cookie_is_not_sent_back() -> None:
     seen: list[bytes] = []
 
@@ -565,6 +576,21 @@ async def test_a_mock_transport_answers() -> None:
         assert (await send(client, 1)).intilery_event_id == "7f7211bf"
 
 
+async def test_many_tokens_come_and_go() -> None:
+    seen: set[str] = set()
+
+    def handler(request: httpx.Request) -> httpx.Response:
+        seen.add(request.headers["auth-token"])
+        return httpx.Response(200, content=OK)
+
+    tokens = [f"token-{number}" for number in range(600)]
+    async with quick(transport=httpx.MockTransport(handler)) as client:
+        for token in tokens:
+            await client.send(destination(1), token=token, action="track", body=BODY)
+        assert len(client._prepared) < len(tokens)
+    assert seen == set(tokens)
+
+
 async def test_a_cancelled_send_gives_its_connection_back() -> None:
     reached = asyncio.Event()
 
@@ -587,7 +613,7 @@ async def test_a_cancelled_send_gives_its_connection_back() -> None:
 
 
 @pytest.fixture(autouse=True)
-async def no_session_is_left() -> AsyncIterator[None]:
+def no_session_is_left() -> Iterator[None]:
     """aiohttp warns of an unclosed session when it is collected; warnings are errors, so collect here."""
     yield
     gc.collect()
