@@ -1,0 +1,62 @@
+"""Commands leave: claimed in their customer's order, paced, sent, recorded, tried again.
+
+:mod:`~gateway.delivery.dispatch` runs one :mod:`~gateway.delivery.lane` for each destination;
+:mod:`~gateway.delivery.retry` and :mod:`~gateway.delivery.pacing` decide, and do nothing else.
+
+Here stand the records that delivery emits, one for each thing that an operator would want to know. Adapters log and
+count them. They name commands and destinations; whoever logs one leaves ``command.body`` out.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from gateway.model import Attempt, Command
+from gateway.store import Verdict
+
+
+class AttemptMade(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt ended, and what it means is on disk."""
+
+    command: Command
+    """As it was claimed: in state ``delivering``. What it is now is in ``verdict``."""
+    attempt: Attempt
+    verdict: Verdict
+
+
+class ResultLost(msgspec.Struct, frozen=True, kw_only=True):
+    """An attempt ended and could not be recorded while its lease was in force: to the store its outcome is unknown."""
+
+    command: Command
+    attempt: Attempt
+
+
+class DestinationPaused(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing is sent to a destination for now; its commands wait."""
+
+    name: str
+    reason: str
+
+
+class DestinationResumed(msgspec.Struct, frozen=True, kw_only=True):
+    """A paused destination is sent to again."""
+
+    name: str
+
+
+class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
+    """A verb of the store (``claim``, ``record``, ``recover``) raised; it is tried again."""
+
+    verb: str
+    message: str
+
+
+class Stumbled(msgspec.Struct, frozen=True, kw_only=True):
+    """An error that delivery did not expect: a defect. It goes on; a command in flight will have an unknown outcome."""
+
+    where: str
+    error: BaseException
+
+
+Record = AttemptMade | ResultLost | DestinationPaused | DestinationResumed | StoreFailed | Stumbled
+"""All that ``emit`` is called with."""

@@ -1,0 +1,176 @@
+"""The verb of delivery: claim, pace, send, record, reschedule; for every destination, until told to stop.
+
+``dispatcher.wake(names)`` after each commit is what makes it prompt; nothing polls but a slow look-out for what other
+processes wrote to the same store. What was on its way when a gateway stopped is found by its lease and treated as what
+it is, an unknown outcome.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+
+from gateway.delivery import Record, StoreFailed, Stumbled
+from gateway.delivery.lane import MARGIN, Lane, Sender, Terms
+from gateway.delivery.retry import Backoff
+from gateway.errors import SettingsError, StoreError, UnknownOutcome
+from gateway.intilery.contract import Destination
+from gateway.store import Claim, Store
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _nobody(record: Record) -> None:
+    """Where nobody listens."""
+
+
+class Dispatcher:
+    """Delivers the commands of a store, one lane for each destination.
+
+    ``destinations()`` gives the destinations of the rules that are served now, by name; ``credential(name)`` a token,
+    or None where it is unset: that destination's commands then wait. Both are asked again and again, so that a reload
+    of the rules or a new token needs no restart. ``emit`` gets the records of :mod:`gateway.delivery`; it must be
+    quick, and must not raise.
+
+    ``lease`` must outlast ``client.longest`` by 5 seconds. ``max_in_flight`` counts for each destination; the
+    client's pool needs as many connections for each. ``give_up_after``, ``first_backoff`` and ``longest_backoff`` are
+    those of :class:`~gateway.delivery.retry.Backoff`. ``grace`` is how long :meth:`stop` waits for what is in flight.
+    ``poll``, ``probe_every`` and ``probe_at_most`` are seconds: between looks for what others wrote, and between
+    probes of a destination that refuses the token, doubling.
+
+    :raises SettingsError: a lease that a send could outlast.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        client: Sender,
+        destinations: Callable[[], Mapping[str, Destination]],
+        credential: Callable[[str], str | None],
+        *,
+        emit: Callable[[Record], None] = _nobody,
+        lease: timedelta = timedelta(minutes=2),
+        max_in_flight: int = 64,
+        give_up_after: timedelta = timedelta(hours=24),
+        first_backoff: timedelta = timedelta(seconds=1),
+        longest_backoff: timedelta = timedelta(minutes=10),
+        grace: timedelta = timedelta(seconds=10),
+        poll: float = 1.0,
+        probe_every: float = 30.0,
+        probe_at_most: float = 300.0,
+        clock: Callable[[], datetime] = _utc_now,
+        monotonic: Callable[[], float] = time.monotonic,
+        rng: Callable[[], float] = random.random,
+    ) -> None:
+        if lease.total_seconds() <= client.longest + MARGIN:
+            raise SettingsError(
+                f"lease: {lease.total_seconds():g} s; a send may take {client.longest:g} s, so that a lease must be "
+                f"longer than {client.longest + MARGIN:g} s"
+            )
+        self._store, self._client = store, client
+        self._destinations, self._credential = destinations, credential
+        self._grace = grace
+        self._terms = Terms(
+            lease=lease,
+            max_in_flight=max_in_flight,
+            backoff=Backoff(base=first_backoff, cap=longest_backoff, give_up_after=give_up_after),
+            poll=poll,
+            probe_every=probe_every,
+            probe_at_most=probe_at_most,
+            clock=clock,
+            monotonic=monotonic,
+            rng=rng,
+            emit=emit,
+        )
+        self._lanes: dict[str, Lane] = {}
+        self._housekeeping: asyncio.Task[None] | None = None
+        self._running = False
+
+    async def start(self) -> None:
+        """Settle what a stopped gateway left on its way, then deliver.
+
+        :raises StoreError: the store can't be read or written.
+        """
+        found = await self._recover()
+        waiting = await self._store.backlog()
+        self._running = True
+        self._settle(found, "the gateway stopped while it was sending")
+        self.wake({*self._destinations(), *waiting})
+        self._housekeeping = asyncio.create_task(self._keep_house(), name="delivery")
+
+    def wake(self, names: Iterable[str]) -> None:
+        """Commands for these destinations were committed, or their settings changed. Never blocks.
+
+        A name that is new gets a lane. Before :meth:`start` and after :meth:`stop` it does nothing.
+        """
+        if not self._running:
+            return
+        for name in names:
+            lane = self._lanes.get(name)
+            if lane is None:
+                self._lanes[name] = self._lane(name)
+            else:
+                lane.wake()
+
+    def status(self) -> dict[str, dict[str, object]]:
+        """By destination: ``{"paused": reason | None, "in_flight": int, "tokens": int, "rate": requests a second}``."""
+        return {name: lane.status() for name, lane in sorted(self._lanes.items())}
+
+    async def stop(self, *, grace: timedelta | None = None) -> None:
+        """Claim nothing more, give back what was not begun, and wait for what is in flight, at most ``grace``.
+
+        What is cut off then has an unknown outcome, like after a crash. Idempotent.
+        """
+        self._running = False
+        deadline = asyncio.get_running_loop().time() + (self._grace if grace is None else grace).total_seconds()
+        lanes = list(self._lanes.values())
+        for lane in lanes:
+            lane.stop()
+        if self._housekeeping is not None:
+            self._housekeeping.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._housekeeping
+            self._housekeeping = None
+        await asyncio.gather(*(lane.ended(deadline=deadline) for lane in lanes))
+        self._lanes.clear()
+
+    def _lane(self, name: str) -> Lane:
+        return Lane(
+            name,
+            store=self._store,
+            client=self._client,
+            destination=lambda: self._destinations().get(name),
+            credential=self._credential,
+            terms=self._terms,
+        )
+
+    async def _keep_house(self) -> None:
+        """Every lease: settle what outlived its lease, and start lanes for destinations that only the store knows."""
+        while True:
+            await asyncio.sleep(self._terms.lease.total_seconds())
+            try:
+                self._settle(await self._recover(), "no result was recorded while its lease was in force")
+                names = {*self._destinations(), *await self._store.backlog()}
+                self.wake(names - self._lanes.keys())
+            except StoreError as error:
+                self._terms.emit(StoreFailed(verb="recover", message=str(error)))
+            except Exception as error:  # it must go on: nobody else settles what lost its lease
+                self._terms.emit(Stumbled(where="recovery", error=error))
+
+    async def _recover(self) -> dict[str, list[Claim]]:
+        """What outlived its lease, now under a new one, by destination."""
+        found: dict[str, list[Claim]] = {}
+        for claim in await self._store.recover(now=self._terms.clock(), lease=self._terms.lease):
+            found.setdefault(claim.command.destination, []).append(claim)
+        return found
+
+    def _settle(self, found: Mapping[str, list[Claim]], what: str) -> None:
+        self.wake(found)
+        for name, claims in found.items():
+            self._lanes[name].settle(claims, UnknownOutcome(what))

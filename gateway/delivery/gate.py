@@ -1,0 +1,189 @@
+"""Whether a destination may be sent to: it is named and has a token, and takes that token.
+
+A refused token (401, 403, 404) is the destination's fault or the payload's, and a probe tells which. Where the probe
+is refused too, the gate closes, and the queue stays as it is; probes go on, ever less often, and at once when the
+token or the address changes. Where it passes, something in front dislikes this one payload, and only that command is
+held, unless it is the third in a row: then the gate closes all the same. A gate that opens again lets one command
+through at a time, until one is answered by something other than a refusal.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import NamedTuple, Protocol
+
+from gateway.delivery import DestinationPaused, DestinationResumed, Record, Stumbled
+from gateway.errors import DeliveryError, Unauthorised, UnknownOutcome
+from gateway.intilery.contract import Destination
+
+IN_A_ROW = 3
+"""So many different commands refused one after the other are the destination's fault, whatever a probe says."""
+
+
+class Where(NamedTuple):
+    """Where to send, and with which token."""
+
+    destination: Destination
+    token: str
+
+
+class Prober(Protocol):
+    """What a gate needs of the client."""
+
+    async def probe(self, destination: Destination, *, token: str) -> None: ...
+
+
+class Gate:
+    """The gate before one destination. ``find`` gives the destination as the rules name it now, or None.
+
+    ``spend`` waits for a token of the destination's bucket and takes it: reads count against the same limits.
+    ``changed`` is called when the gate may have opened or closed. ``every`` and ``at_most`` are seconds between probes.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        client: Prober,
+        find: Callable[[], Destination | None],
+        credential: Callable[[str], str | None],
+        spend: Callable[[Destination], Awaitable[None]],
+        changed: Callable[[], None],
+        emit: Callable[[Record], None],
+        every: float,
+        at_most: float,
+        clock: Callable[[], datetime],
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._name, self._client, self._find, self._credential = name, client, find, credential
+        self._spend, self._changed, self._emit = spend, changed, emit
+        self._every, self._at_most = every, at_most
+        self._clock, self._monotonic = clock, monotonic
+        self.where: Where | None = None
+        """As of the last look."""
+        self.paused: str | None = None
+        """Why nothing is sent, in words, or None."""
+        self.trial = False
+        """Only one command at a time may go through."""
+        self.resumed_at: datetime | None = None
+        """When it last opened again."""
+        self._refused: Where | None = None
+        """What was refused, while the gate is closed until a probe passes."""
+        self._commands: set[str] = set()
+        """The commands refused since anything else was answered."""
+        self._probe: asyncio.Task[DeliveryError | None] | None = None
+        self._probe_at = 0.0
+        self._delay = every
+        self._stopping = False
+
+    @property
+    def open(self) -> bool:
+        """Whether commands may go through, as of the last look."""
+        return not self._stopping and self.where is not None and self._refused is None and self._probe is None
+
+    def look(self, now: float) -> float | None:
+        """See whether the gate is open; begin a probe when it is time for one.
+
+        :return: None where it is open, else the seconds until the next probe (infinity where a change ends it).
+        """
+        destination = self._find()
+        token = None if destination is None else self._credential(destination.auth_token)
+        if destination is None or not token:
+            self.where = self._refused = None
+            self._pause(
+                f"the rules name no destination {self._name}; its commands wait"
+                if destination is None
+                else f"{destination.auth_token} is not set; the commands for {self._name} wait"
+            )
+            return float("inf")
+        self.where = Where(destination, token)
+        if self._probe is not None:
+            return float("inf")
+        if self._refused is None:
+            if self.paused is not None:
+                self._resume()
+            return None
+        if self._refused == self.where and now < self._probe_at:
+            return self._probe_at - now
+        self._begin_probe(self.where, resuming=True)
+        return float("inf")
+
+    def authorised(self) -> None:
+        """A command was answered by something other than a refused token."""
+        self._commands.clear()
+        self.trial = False
+        self._delay = self._every
+
+    async def unauthorised(self, command_id: str, error: Unauthorised, where: Where, *, patience: float) -> bool:
+        """A command was refused as if by its token. Ask whose fault it is, for at most ``patience`` seconds.
+
+        :return: True where it is the command's: it is the odd one out. False where the gate is closed now, or the
+            token was no longer the one in use.
+        """
+        if self._stopping or self._refused is not None or where != self.where:
+            return False
+        self._commands.add(command_id)
+        if len(self._commands) >= IN_A_ROW:
+            self._close(where, f"{len(self._commands)} different commands in a row were refused: {error.message}")
+            return False
+        probe = self._probe or self._begin_probe(where, resuming=False)
+        done, _ = await asyncio.wait({probe}, timeout=max(0.0, patience))
+        if not done:
+            self._close(where, f"{error.message}; a probe had no answer in time")
+            return False
+        passed = not probe.cancelled() and probe.result() is None
+        return passed and len(self._commands) < IN_A_ROW
+
+    def stop(self) -> None:
+        """Probe no more; a probe that is on its way is cut off."""
+        self._stopping = True
+        if self._probe is not None:
+            self._probe.cancel()
+
+    def _begin_probe(self, where: Where, *, resuming: bool) -> asyncio.Task[DeliveryError | None]:
+        def ended(task: asyncio.Task[DeliveryError | None]) -> None:
+            # Before those who wait for the task: nothing is claimed between its end and what it means.
+            self._probe = None
+            if not task.cancelled() and not self._stopping:
+                failure = task.result()
+                if failure is not None:
+                    self._commands.clear()  # it was the destination, not they
+                    self._close(where, failure.message)
+                elif resuming:
+                    self._resume()
+                    self.trial = True
+            self._changed()
+
+        self._probe = asyncio.create_task(self._ask(where), name=f"probe {self._name}")
+        self._probe.add_done_callback(ended)
+        return self._probe
+
+    async def _ask(self, where: Where) -> DeliveryError | None:
+        try:
+            await self._spend(where.destination)
+            await self._client.probe(where.destination, token=where.token)
+        except DeliveryError as error:
+            return error
+        except Exception as error:  # a defect; the gate stays closed, and is tried again
+            self._emit(Stumbled(where=f"probing {self._name}", error=error))
+            return UnknownOutcome(f"probing broke off: {type(error).__name__}")
+        return None
+
+    def _close(self, where: Where, reason: str) -> None:
+        self._refused = where
+        self._probe_at = self._monotonic() + self._delay
+        self._delay = min(self._delay * 2, self._at_most)
+        self._pause(reason)
+        self._changed()
+
+    def _pause(self, reason: str) -> None:
+        if self.paused != reason:
+            self.paused = reason
+            self._emit(DestinationPaused(name=self._name, reason=reason))
+
+    def _resume(self) -> None:
+        self.paused = self._refused = None
+        self.resumed_at = self._clock()
+        self._emit(DestinationResumed(name=self._name))

@@ -1,0 +1,362 @@
+"""One destination's lane: claims what it may send now, sends it, records what came of it.
+
+A lane sleeps until something calls for it: a commit (:meth:`Lane.wake`), the end of a send, the moment that a command
+is due, the next token, the next probe. A slow poll stands behind these for what other processes wrote to the store.
+What it sends passes the destination's gate (:mod:`gateway.delivery.gate`) and costs a token of its bucket
+(:mod:`gateway.delivery.pacing`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Protocol
+
+import msgspec
+
+from gateway.delivery import (
+    AttemptMade,
+    Record,
+    ResultLost,
+    StoreFailed,
+    Stumbled,
+    pacing,
+)
+from gateway.delivery.gate import Gate, Where
+from gateway.delivery.retry import Acceptance, Backoff, decide, disliked, outcome_of, trying_since
+from gateway.errors import (
+    DeliveryError,
+    Refused,
+    StoreError,
+    StoreUnavailable,
+    Throttled,
+    Unauthorised,
+    UnknownOutcome,
+)
+from gateway.intilery.contract import Destination
+from gateway.model import Attempt, Command, CommandState, Outcome
+from gateway.store import Claim, Store, Verdict
+
+BATCH = 64
+"""Most commands in one claim: enough to share a commit, few enough to be begun at once."""
+MARGIN = 5.0
+"""Seconds by which a lease must outlast a send: time to record its result, and for clocks to differ."""
+
+_SOON = 0.02
+"""Seconds until a second look, where the store has something due and nothing to claim."""
+_FIRST_RETRY, _LONGEST_RETRY = 0.05, 5.0
+"""Seconds between tries of a verb that the store could not do."""
+
+
+class Sender(Protocol):
+    """What a lane needs of the client."""
+
+    @property
+    def longest(self) -> float:
+        """Seconds that no send and no probe exceeds."""
+
+    async def send(self, destination: Destination, *, token: str, action: str, body: bytes) -> Acceptance: ...
+
+    async def probe(self, destination: Destination, *, token: str) -> None: ...
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What all lanes of a dispatcher have in common. Lengths in seconds are floats, longer ones timedeltas."""
+
+    lease: timedelta
+    max_in_flight: int
+    backoff: Backoff
+    poll: float
+    probe_every: float
+    probe_at_most: float
+    clock: Callable[[], datetime]
+    monotonic: Callable[[], float]
+    rng: Callable[[], float]
+    emit: Callable[[Record], None]
+
+
+class Lane:
+    """Sends the commands of one destination. Made and used in one event loop."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        store: Store,
+        client: Sender,
+        destination: Callable[[], Destination | None],
+        credential: Callable[[str], str | None],
+        terms: Terms,
+    ) -> None:
+        self.name = name
+        self._store, self._client, self._terms = store, client, terms
+        self._woken = asyncio.Event()
+        self._work = True
+        """Something may be claimable: worth a claim without asking first."""
+        self._stopping = False
+        self._sends: set[asyncio.Task[None]] = set()
+        self._most = 1
+        self._bucket: pacing.Bucket | None = None
+        self._bucket_of: tuple[float, int] | None = None
+        self._store_retry = 0.0
+        self._closed_until = -math.inf
+        """The store is left alone until this moment of the monotonic clock."""
+        self._gate = Gate(
+            name,
+            client=client,
+            find=destination,
+            credential=credential,
+            spend=self._spend,
+            changed=self.wake,
+            emit=terms.emit,
+            every=terms.probe_every,
+            at_most=terms.probe_at_most,
+            clock=terms.clock,
+            monotonic=terms.monotonic,
+        )
+        self._loop = asyncio.create_task(self._run(), name=f"lane {name}")
+
+    def wake(self) -> None:
+        """Something was committed for this destination, or its settings changed. Never blocks."""
+        self._work = True
+        self._woken.set()
+
+    def settle(self, claims: Iterable[Claim], error: UnknownOutcome) -> None:
+        """Decide what becomes of commands whose lease ended without a result. Never blocks."""
+        for claim in claims:
+            self._follow(self._settle(claim, error))
+
+    def status(self) -> dict[str, object]:
+        """``{"paused": reason | None, "in_flight": int, "tokens": int, "rate": requests a second now}``."""
+        now = self._terms.monotonic()
+        bucket = None if self._bucket is None else pacing.refilled(self._bucket, now)
+        return {
+            "paused": self._gate.paused,
+            "in_flight": len(self._sends),
+            "tokens": 0 if bucket is None else pacing.available(bucket, now),
+            "rate": 0.0 if bucket is None else round(bucket.pace, 3),
+        }
+
+    def stop(self) -> None:
+        """Claim nothing more. :meth:`ended` waits for what is in flight."""
+        self._stopping = True
+        self._gate.stop()
+        self._woken.set()
+
+    async def ended(self, *, deadline: float) -> None:
+        """Wait until everything is recorded, or until ``deadline`` on the loop's clock; then cut off what is left.
+
+        What is cut off stays ``delivering``: its outcome is unknown, as after a crash, and its lease ends by itself.
+        """
+        loop = asyncio.get_running_loop()
+        await asyncio.wait({self._loop}, timeout=max(0.0, deadline - loop.time()))
+        if self._sends:
+            await asyncio.wait(self._sends, timeout=max(0.0, deadline - loop.time()))
+        left = [task for task in (self._loop, *self._sends) if not task.done()]
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left)
+
+    # -- the loop ------------------------------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while not self._stopping:
+            self._woken.clear()
+            try:
+                pause = await self._step()
+            except StoreError as error:
+                self._terms.emit(StoreFailed(verb="claim", message=str(error)))
+                pause = self._store_failed()
+            except Exception as error:  # a lane that ended would leave its commands for ever
+                self._terms.emit(Stumbled(where=f"destination {self.name}", error=error))
+                pause = self._store_failed()
+            if pause > 0:
+                timer = loop.call_later(pause, self._woken.set)
+                await self._woken.wait()
+                timer.cancel()
+
+    async def _step(self) -> float:
+        """Do what can be done now; the seconds after which to look again, unless woken."""
+        terms, now = self._terms, self._terms.monotonic()
+        if (closed := self._gate.look(now)) is not None:
+            return min(closed, terms.poll)  # the end of a probe wakes the lane
+        assert self._gate.where is not None
+        if now < self._closed_until:
+            return self._closed_until - now
+        bucket = self._bucket_for(self._gate.where.destination, now)
+        most = 1 if self._gate.trial else self._most
+        if len(self._sends) >= most:
+            return terms.poll  # the end of a send wakes the lane
+        room = min(most - len(self._sends), pacing.available(bucket, now), BATCH)
+        if room <= 0:
+            return pacing.wait(bucket, now)
+        if not self._work:
+            ahead = await self._ahead()
+            if ahead > 0:
+                return min(ahead, terms.poll)
+        self._work = False  # before the claim: what is committed during it sets it again
+        claims = await self._store.claim(self.name, limit=room, lease=terms.lease, now=terms.clock())
+        self._store_retry = 0.0
+        if not claims:
+            return min(max(await self._ahead(), _SOON), terms.poll)
+        self._begin(claims)
+        self._work = self._work or len(claims) == room
+        return 0.0
+
+    async def _ahead(self) -> float:
+        """Seconds until the next command is due: 0 or less where it is, infinity where none waits."""
+        due = await self._store.next_due(self.name)
+        return math.inf if due is None else (due - self._terms.clock()).total_seconds()
+
+    def _store_failed(self) -> float:
+        self._work = True
+        self._store_retry = min(max(self._store_retry * 2, _FIRST_RETRY), _LONGEST_RETRY)
+        self._closed_until = self._terms.monotonic() + self._store_retry
+        return self._store_retry
+
+    def _bucket_for(self, destination: Destination, now: float) -> pacing.Bucket:
+        limits = (destination.rate, destination.burst)
+        if self._bucket is None or self._bucket_of != limits:
+            self._most = pacing.concurrency(destination.burst, self._terms.max_in_flight)
+            # one more than may be sent: a probe
+            self._bucket = pacing.opened(
+                rate=destination.rate, burst=destination.burst, in_flight=self._most + 1, now=now
+            )
+            self._bucket_of = limits
+        return self._bucket
+
+    async def _spend(self, destination: Destination) -> None:
+        """Wait for a token and take it: what a probe costs."""
+        while True:
+            now = self._terms.monotonic()
+            bucket = self._bucket_for(destination, now)
+            if pacing.available(bucket, now):
+                self._bucket = pacing.take(bucket, 1, now)
+                return
+            await asyncio.sleep(pacing.wait(bucket, now))
+
+    # -- sending -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, claims: Sequence[Claim]) -> None:
+        """Send as many as the tokens still allow; a 429, a refusal or a stop may have come during the claim."""
+        now, where = self._terms.monotonic(), self._gate.where
+        n = 0
+        if self._gate.open and self._bucket is not None:
+            n = min(len(claims), pacing.available(self._bucket, now))
+            self._bucket = pacing.take(self._bucket, n, now)
+        for index, claim in enumerate(claims):
+            if where is not None and index < n:
+                self._follow(self._deliver(claim, where))
+            else:
+                self._follow(self._give_back(claim))
+
+    def _follow(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._sends.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._sends.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._terms.emit(Stumbled(where=f"destination {self.name}", error=error))
+        self.wake()  # a slot is free, and the next in the customer's line may have moved up
+
+    async def _give_back(self, claim: Claim) -> None:
+        # without a due_at it keeps its own, and so its place among what is due
+        await self._record(claim, None, Verdict(state=CommandState.PENDING))
+
+    async def _deliver(self, claim: Claim, where: Where) -> None:
+        command, terms = claim.command, self._terms
+        at, began = terms.clock(), terms.monotonic()
+        if self._left(claim, at) < self._client.longest:
+            await self._give_back(claim)
+            return
+        result: Acceptance | DeliveryError
+        try:
+            result = await self._client.send(
+                where.destination, token=where.token, action=command.action, body=command.body
+            )
+        except DeliveryError as error:
+            result = error
+        except Exception as error:  # a defect of the client: what left is not known
+            terms.emit(Stumbled(where=f"sending to {self.name}", error=error))
+            result = UnknownOutcome(f"sending broke off: {type(error).__name__}")
+        failure = result if isinstance(result, DeliveryError) else None
+        attempt = Attempt(
+            number=command.attempts,
+            at=at,
+            outcome=outcome_of(result),
+            status=result.status,
+            message=None if failure is None else failure.message,
+            duration_ms=round((terms.monotonic() - began) * 1000, 3),
+            intilery_event_id=None if isinstance(result, DeliveryError) else result.intilery_event_id,
+        )
+        await self._record(claim, attempt, await self._judge(claim, result, where))
+
+    async def _judge(self, claim: Claim, result: Acceptance | DeliveryError, where: Where) -> Verdict:
+        """What a result means for the command; the destination's gate and pace take note of it."""
+        command, terms = claim.command, self._terms
+        if not isinstance(result, DeliveryError):
+            self._gate.authorised()
+            return self._decide(result, command)
+        if isinstance(result, Unauthorised):
+            patience = self._left(claim, terms.clock())
+            if await self._gate.unauthorised(command.id, result, where, patience=patience):
+                return disliked(result)
+            return self._decide(result, command)
+        if isinstance(result, Refused) and result.status is not None:  # without, the client refused it
+            self._gate.authorised()
+        elif isinstance(result, Throttled) and self._bucket is not None:
+            self._bucket = pacing.slow(self._bucket, terms.monotonic(), result.retry_after)
+        return self._decide(result, command, await self._trying_since(command))
+
+    async def _settle(self, claim: Claim, error: UnknownOutcome) -> None:
+        command, now = claim.command, self._terms.clock()
+        attempt = Attempt(number=command.attempts, at=now, outcome=Outcome.UNKNOWN, message=error.message)
+        await self._record(claim, attempt, self._decide(error, command, await self._trying_since(command)))
+
+    def _decide(self, result: Acceptance | DeliveryError, command: Command, since: datetime | None = None) -> Verdict:
+        terms = self._terms
+        return decide(result, command=command, now=terms.clock(), rng=terms.rng, since=since, backoff=terms.backoff)
+
+    async def _trying_since(self, command: Command) -> datetime | None:
+        """From when the time to give up counts. Only a command that is old enough is worth asking the store for."""
+        now = self._terms.clock()
+        if command.attempts <= 1:
+            return now
+        if now - max(command.created_at, command.not_before or command.created_at) < self._terms.backoff.give_up_after:
+            return None
+        try:
+            since = trying_since(await self._store.attempts(command.id), otherwise=now)
+        except StoreError as error:
+            self._terms.emit(StoreFailed(verb="attempts", message=str(error)))
+            return now
+        return max(since, self._gate.resumed_at or since)
+
+    def _left(self, claim: Claim, now: datetime) -> float:
+        """Seconds of a lease in which something may still go on."""
+        return (claim.leased_until - now).total_seconds() - MARGIN
+
+    async def _record(self, claim: Claim, attempt: Attempt | None, verdict: Verdict) -> None:
+        """Write a result; where the store can't, try until the lease is over and the store takes it for unknown."""
+        terms, pause = self._terms, _FIRST_RETRY
+        while True:
+            try:
+                kept = await self._store.record(claim, attempt, verdict, now=terms.clock())
+                break
+            except StoreUnavailable as error:
+                terms.emit(StoreFailed(verb="record", message=str(error)))
+                kept = False
+                if terms.clock() >= claim.leased_until:
+                    break
+                await asyncio.sleep(pause)
+                pause = min(pause * 2, _LONGEST_RETRY)
+        if attempt is not None:
+            if kept:
+                terms.emit(AttemptMade(command=claim.command, attempt=attempt, verdict=verdict))
+            else:
+                terms.emit(ResultLost(command=claim.command, attempt=attempt))
