@@ -1,0 +1,212 @@
+"""JSON bytes to a plain value, exactly: a 26-digit id and ``0.10`` survive, nothing becomes a float.
+
+What is decided here, where JSON (RFC 8259) leaves room:
+
+* of two equal keys in one object the last counts, as almost every reader has it;
+* ``NaN``, ``Infinity``, comments, trailing commas and raw control characters in strings are not JSON;
+* half of a surrogate pair (senders cut an emoji in two) and bytes that are no UTF-8 become U+FFFD: a webhook is not
+  lost for one character. Bytes that are no UTF-8 are read in the charset that the content type declares, if any;
+* a byte order mark is skipped, and UTF-16 that begins with one is read;
+* a number of more than 1,000 digits, or with an exponent beyond ±1,000, is refused before it is converted:
+  ``int(Decimal("1e1000000"))`` takes 25 seconds. So is nesting deeper than 200.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from decimal import Decimal
+from typing import Final
+
+import msgspec
+
+from gateway.errors import Unparseable
+from gateway.model import JSON
+
+MAX_DIGITS: Final = 1_000
+MAX_EXPONENT: Final = 1_000
+MAX_DEPTH: Final = 200
+
+_REPLACEMENT: Final = "\ufffd".encode()
+_REPLACEMENT_ESCAPE: Final = b"\\ufffd"
+
+_CHARSETS: Final = frozenset(
+    codecs.lookup(name).name
+    for name in (
+        *("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii", "big5", "gbk", "gb18030"),
+        *("shift_jis", "euc-jp", "euc-kr", "iso-2022-jp", "koi8-r"),
+        *(f"iso-8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)),
+        *(f"cp{page}" for page in range(1250, 1259)),
+    )
+)
+"""Python knows stranger ones (``unicode_escape``, ``idna``): those are not for a stranger to choose."""
+
+_ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
+_TOO_MANY_DIGITS: Final = b"0" * (MAX_DIGITS + 1)
+_NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
+
+# Possessive, and a string without an end matches too: linear on any input.
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+_STRING_OR_NUMBER = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[0-9][0-9.eE+-]*+', re.DOTALL)
+_EXPONENT = re.compile(rb"[eE][+-]?0*([0-9]*)")
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}(\\u[dD][c-fC-F][0-9a-fA-F]{2})?|(u[dD][c-fC-F][0-9a-fA-F]{2})|.)", re.DOTALL
+)
+_LONE_HIGH = re.compile(rb"\\u[dD][89abAB][0-9a-fA-F]{2}")
+_POSITION = re.compile(r" \(byte (\d+)\)$")
+
+
+class _OutOfBoundsError(Exception):
+    """A number with a fraction or an exponent is too long or too large."""
+
+
+def _exact(text: str) -> Decimal:
+    # "1e1001", six characters, is the shortest text that is out of bounds.
+    if len(text) >= 6:
+        mantissa, e, exponent = text.replace("E", "e").partition("e")
+        if len(mantissa) > MAX_DIGITS and sum(map(str.isdecimal, mantissa)) > MAX_DIGITS:
+            raise _OutOfBoundsError
+        if e and (len(exponent.lstrip("+-0")) > 4 or abs(int(exponent)) > MAX_EXPONENT):
+            raise _OutOfBoundsError
+    return Decimal(text)
+
+
+_decoder = msgspec.json.Decoder(float_hook=_exact)
+
+
+def read_json(body: bytes, charset: str | None = None) -> JSON:
+    """The value of a JSON text; :class:`~gateway.errors.Unparseable` says what is wrong and where.
+
+    None, bool, int, Decimal, str, list or dict; every string can be encoded as UTF-8. ``charset`` is what the content
+    type declares. A body of nothing but white space is no JSON: the caller decides what it means.
+    """
+    body = _without_mark(body)
+    _bounded(body)
+    try:
+        return _decoder.decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _OutOfBoundsError):
+        mended = _mended(body, charset)
+    _bounded(mended)
+    try:
+        return _decoder.decode(mended)
+    except _OutOfBoundsError:
+        raise _number_problem(mended) from None
+    except RecursionError:
+        raise Unparseable("the body is not readable: it nests too deep") from None
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Unparseable(f"the body is not JSON: {_reason(error, mended)}") from None
+
+
+def text_of(body: bytes, charset: str | None) -> str:
+    """Bytes as text: UTF-8 if they are that, else in the declared charset, with U+FFFD for what can't be read."""
+    try:
+        return body.decode()
+    except UnicodeDecodeError:
+        return body.decode(known_charset(charset) or "utf-8", "replace")
+
+
+def known_charset(name: str | None) -> str | None:
+    """The codec of a declared charset, or None where it names none that bodies are written in."""
+    try:
+        codec = codecs.lookup(name).name if name else None
+    except (LookupError, ValueError):
+        return None
+    return codec if codec in _CHARSETS else None
+
+
+def _without_mark(body: bytes) -> bytes:
+    if body.startswith(codecs.BOM_UTF8):
+        return body[3:]
+    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return body.decode("utf-16", "replace").encode()
+    return body
+
+
+def _mended(body: bytes, charset: str | None) -> bytes:
+    """The body as UTF-8 without half surrogate pairs; the escapes keep their length, so positions stay true."""
+    whole = text_of(body, charset).encode()
+    return _ESCAPE.sub(_whole_escape, whole)
+
+
+def _whole_escape(match: re.Match[bytes]) -> bytes:
+    escape = match.group()
+    half = match.group(2) is not None or (match.group(1) is None and _LONE_HIGH.fullmatch(escape) is not None)
+    return _REPLACEMENT_ESCAPE if half else escape
+
+
+def _bounded(body: bytes) -> None:
+    """Refuse what would cost more than it is worth, at the price of a microsecond for a normal body."""
+    if len(body) > MAX_DIGITS and _TOO_MANY_DIGITS in body.translate(_ZEROS):
+        for match in _STRING_OR_NUMBER.finditer(body):
+            token = match.group()
+            if len(token) > MAX_DIGITS and not token.startswith(b'"') and _digits(token) > MAX_DIGITS:
+                raise _too_long(token, match.start())
+    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+        _shallow(body)
+
+
+def _shallow(body: bytes) -> None:
+    # Peel off the innermost pairs, layer by layer; brackets within strings may leave a rest.
+    brackets = body.translate(None, _NOT_BRACKETS)
+    for _ in range(32):
+        peeled = brackets.replace(b"{}", b"").replace(b"[]", b"")
+        if not peeled:
+            return
+        if len(peeled) == len(brackets):
+            break
+        brackets = peeled
+    depth = 0
+    for bracket in _STRING.sub(b"", body).translate(None, _NOT_BRACKETS):
+        depth += 1 if bracket in b"[{" else -1
+        if depth > MAX_DEPTH:
+            raise Unparseable(f"the body nests deeper than {MAX_DEPTH} levels")
+
+
+def _digits(token: bytes) -> int:
+    mantissa = re.split(rb"[eE]", token, maxsplit=1)[0]
+    return len(mantissa) - mantissa.count(b".") - mantissa.count(b"+") - mantissa.count(b"-")
+
+
+def _too_long(token: bytes, position: int) -> Unparseable:
+    return Unparseable(
+        f"the number at byte {position} of the body has {_digits(token)} digits; at most {MAX_DIGITS} are read"
+    )
+
+
+def _number_problem(body: bytes) -> Unparseable:
+    for match in _STRING_OR_NUMBER.finditer(body):
+        token = match.group()
+        if token.startswith(b'"'):
+            continue
+        if _digits(token) > MAX_DIGITS:
+            return _too_long(token, match.start())
+        exponent = _EXPONENT.search(token)
+        if exponent and (len(exponent.group(1)) > 4 or int(exponent.group(1) or b"0") > MAX_EXPONENT):
+            return Unparseable(f"the number at byte {match.start()} of the body has an exponent beyond ±{MAX_EXPONENT}")
+    return Unparseable("a number of the body is too large to read")
+
+
+def _reason(error: Exception, body: bytes) -> str:
+    """What the decoder found wrong, with its place in bytes, and at most one character of the body."""
+    if "truncated" in str(error):
+        return f"it ends after {len(body)} bytes, before its value is complete"
+    match = _POSITION.search(str(error))
+    if match is None:
+        return str(error)
+    what = str(error)[: match.start()].removeprefix("JSON is malformed: ")
+    # Of what follows the value msgspec names the byte after the first.
+    position = int(match.group(1)) - (what == "trailing characters")
+    return f"{what} at byte {position}, found {_found(body, position)}"
+
+
+def _found(body: bytes, position: int) -> str:
+    rest = body[position : position + 8]
+    if not rest:
+        return "the end"
+    if rest.startswith((b"NaN", b"Infinity")):
+        return "NaN" if rest.startswith(b"NaN") else "Infinity"
+    if rest.startswith(_REPLACEMENT):
+        return "a byte that is no text in its charset"
+    if position == 0 and rest.startswith(b"<"):
+        return "'<' (XML or HTML?)"
+    return repr(chr(rest[0])) if 0x20 <= rest[0] < 0x7F else f"byte 0x{rest[0]:02x}"
