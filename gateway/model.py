@@ -194,7 +194,7 @@ def command_id(webhook_id: str, rule: str, element: str, command: str) -> str:
 
     The webhook's id, a dash and 12 hex digits of a digest over rule, element and command.
     """
-    identity = "\x00".join((rule, element, command)).encode("utf-8", "surrogatepass")
+    identity = f"{rule}\x00{element}\x00{command}".encode("utf-8", "surrogatepass")
     return f"{webhook_id}-{hashlib.blake2b(identity, digest_size=6).hexdigest()}"
 
 

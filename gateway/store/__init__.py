@@ -127,7 +127,10 @@ class Store(Protocol):
         """Finish what was begun, then disconnect. Idempotent."""
 
     async def check(self) -> None:
-        """Return if a webhook could be stored now, else raise :class:`~gateway.errors.StoreUnavailable`. For readiness."""
+        """Return if a webhook could be stored now. For readiness.
+
+        :raises StoreUnavailable: it could not.
+        """
 
     # -- inbound ---------------------------------------------------------------------------------------------------
 
@@ -137,7 +140,7 @@ class Store(Protocol):
         Where the key is taken, count a repeat on the first webhook and write nothing else. Calls that arrive
         together share one commit. A commit goes on when the caller is cancelled.
 
-        :raises StoreUnavailable: it is not stored; the disk is full, the queue is over its bound, or the store is closed.
+        :raises StoreUnavailable: it is not stored: the disk is full, the queue overfull, or the store closed.
         """
 
     async def retranslate(self, reception: Reception, *, now: datetime) -> Retranslation:
@@ -193,16 +196,12 @@ class Store(Protocol):
     async def webhook(self, id: str) -> Webhook:
         """:raises NotFound: no such webhook."""
 
-    async def webhooks(
-        self, filter: WebhookFilter, *, limit: int = 50, cursor: str | None = None
-    ) -> Page[Webhook]: ...
+    async def webhooks(self, filter: WebhookFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Webhook]: ...
 
     async def command(self, id: str) -> Command:
         """:raises NotFound: no such command."""
 
-    async def commands(
-        self, filter: CommandFilter, *, limit: int = 50, cursor: str | None = None
-    ) -> Page[Command]: ...
+    async def commands(self, filter: CommandFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Command]: ...
 
     async def attempts(self, command_id: str) -> Sequence[Attempt]:
         """Every attempt at a command, the first one first."""

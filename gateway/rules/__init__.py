@@ -1,0 +1,14 @@
+"""The rules language: a webhook becomes commands.
+
+The door: :func:`load` a folder into a :class:`Ruleset`, then :func:`translate` with one of its sources. Translating is
+pure: no I/O, the same answer for the same webhook, and no exception.
+"""
+
+from __future__ import annotations
+
+from gateway.rules.load import load, load_files
+from gateway.rules.model import Arrival, Ruleset, Source, TraceLine, Translation
+from gateway.rules.problems import Problem
+from gateway.rules.translate import translate
+
+__all__ = ["Arrival", "Problem", "Ruleset", "Source", "TraceLine", "Translation", "load", "load_files", "translate"]

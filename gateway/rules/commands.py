@@ -1,0 +1,155 @@
+"""One matched rule (or one element of it) becomes commands."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from gateway.errors import MappingError
+from gateway.intilery import contract
+from gateway.model import Command, CommandState, OnUnknown, command_id
+from gateway.rules.calls import Call
+from gateway.rules.expressions import Expression
+from gateway.rules.model import Arrival, Rule, Source
+from gateway.rules.moments import moment
+from gateway.rules.scope import Scope
+from gateway.rules.values import as_text, describe, is_nothing
+
+ON_UNKNOWN = {"send_sms": OnUnknown.VERIFY, "send_print": OnUnknown.VERIFY}
+"""By command, where a rule does not say; the others retry."""
+
+
+class CommandMaker:
+    """Makes the commands of one webhook. ``now`` is when they are made: at receipt, or at a replay."""
+
+    def __init__(self, source: Source, arrival: Arrival, *, now: datetime) -> None:
+        self.source = source
+        self.arrival = arrival
+        self.now = now
+
+    def make(self, rule: Rule, element: str, scope: Scope) -> list[Command]:
+        """The identify and the command, in that order.
+
+        :raises MappingError: the payload does not hold what they need; ``rule`` is not set.
+        :raises EvaluationFailed: as that, out of an expression.
+        """
+        destination = self._destination(rule, scope)
+        scope.codes = self.source.codes[destination]
+        made: list[Command] = []
+        customers: set[str] = set()
+        for call in (rule.identify, rule.call):
+            if call is None:
+                continue
+            id = command_id(self.arrival.webhook_id, rule.id, element, call.command)
+            customer, body = call.build(scope, id)
+            encoded = _encode(call, body)
+            customers.add(customer)
+            made.append(self._made(rule, call, element, destination, id, customer, encoded, scope))
+        if len(customers) > 1:
+            raise MappingError(
+                f"identify names the customer '{made[0].user_id}', "
+                f"{made[1].command} names '{made[1].user_id}'; both must be one",
+                field="userId",
+            )
+        if len(made) == 2:
+            identify, command = made
+            if command.state in (CommandState.PENDING, CommandState.WAITING):
+                command = msgspec.structs.replace(
+                    command, state=CommandState.WAITING, after=identify.id, due_at=command.not_before
+                )
+            made = [identify, command]
+        return made
+
+    def _destination(self, rule: Rule, scope: Scope) -> str:
+        if isinstance(rule.destination, str):
+            return rule.destination
+        value = rule.destination.evaluate(scope)
+        name = as_text(value)
+        if name is None or name not in self.source.codes:
+            known = ", ".join(self.source.codes) or "none"
+            raise MappingError(
+                f"destination is {describe(value)}; known: {known}", field="destination", path=rule.destination.text
+            )
+        return name
+
+    def _made(
+        self, rule: Rule, call: Call, element: str, destination: str, id: str, customer: str, body: bytes, scope: Scope
+    ) -> Command:
+        now = self.now
+        state, reason, not_before, expires_at = CommandState.PENDING, None, None, None
+        if rule.mode == "dry_run":
+            state, reason = CommandState.DRY_RUN, "the rule's mode is dry_run"
+        elif call.command != "identify":
+            # A rule's timing governs its command; the identify beside it leaves at once.
+            not_before, expires_at, reason = self._timing(rule, scope)
+            if reason is not None:
+                state = CommandState.SUPPRESSED
+            elif not_before is not None:
+                state = CommandState.WAITING
+        return Command(
+            id=id,
+            webhook_id=self.arrival.webhook_id,
+            source=self.source.name,
+            rule=rule.id,
+            element=element,
+            command=call.command,
+            action=contract.action_of(call.command),
+            destination=destination,
+            user_id=customer,
+            body=body,
+            state=state,
+            reason=reason,
+            created_at=now,
+            not_before=not_before,
+            expires_at=expires_at,
+            on_unknown=rule.on_unknown or ON_UNKNOWN.get(call.command, OnUnknown.RETRY),
+            priority=rule.priority,
+            due_at=not_before if state is CommandState.WAITING else now,
+            finished_at=now if state in (CommandState.DRY_RUN, CommandState.SUPPRESSED) else None,
+        )
+
+    def _timing(self, rule: Rule, scope: Scope) -> tuple[datetime | None, datetime | None, str | None]:
+        timing, zone, received, now = rule.timing, self.source.zone, self.arrival.received_at, self.now
+        not_before: datetime | None = None
+        if timing.delay is not None:
+            not_before = timing.delay.after(received, zone)
+        elif timing.at is not None:
+            not_before = self._moment(timing.at, "at", scope)
+            if not_before <= now:
+                if timing.skip_if_past:
+                    return None, None, f"its time, {contract.timestamp(not_before)}, was past (if_past: skip)"
+                not_before = None
+        expires_at: datetime | None = None
+        if timing.expires_after is not None:
+            expires_at = timing.expires_after.after(received, zone)
+        elif timing.expires_at is not None:
+            expires_at = self._moment(timing.expires_at, "expires", scope)
+        return not_before, expires_at, None
+
+    def _moment(self, expression: Expression, field: str, scope: Scope) -> datetime:
+        value = expression.evaluate(scope)
+        if is_nothing(value):
+            raise MappingError(
+                f"{field} is nothing: {expression.path} is {describe(expression.base(scope))}",
+                field=field,
+                path=expression.text,
+            )
+        try:
+            return moment(value, zone=self.source.zone)
+        except ValueError as error:
+            raise MappingError(f"{field}: {error}", field=field, path=expression.text) from None
+
+
+def _encode(call: Call, body: dict[str, Any]) -> bytes:
+    try:
+        encoded = contract.encode(body)
+    except (ValueError, TypeError, OverflowError) as error:
+        # Decimal NaN and infinities, and text with a lone surrogate: neither is JSON.
+        raise MappingError(f"{call.command} can't be written as JSON: {error}") from None
+    except RecursionError:
+        raise MappingError(f"{call.command} nests too deeply to be written as JSON") from None
+    if len(encoded) > contract.MAX_BODY:
+        raise MappingError(f"{call.command} has {len(encoded):,} bytes; Intilery takes at most {contract.MAX_BODY:,}")
+    return encoded

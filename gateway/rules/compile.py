@@ -1,0 +1,251 @@
+"""One rules file, from nodes to a :class:`~gateway.rules.model.Source`. Every problem is reported, none is raised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from gateway.inbound.authentication import SchemeProblem, scheme_from
+from gateway.inbound.schemes import needs_url, secrets_of
+from gateway.intilery.contract import Destination
+from gateway.rules.compile_rule import RuleCompiler
+from gateway.rules.conditions import compile_conditions
+from gateway.rules.expressions import Expression
+from gateway.rules.index import index_of
+from gateway.rules.keys import DEFAULT_KEYS, SOURCE_KEYS, check_keys
+from gateway.rules.model import Rule, Source
+from gateway.rules.nodes import Node, YAMLFile
+from gateway.rules.readings import Entries, Reader
+from gateway.rules.scope import Codes, Names
+from gateway.rules.tables import Table, table_from_csv, table_from_mapping
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+_PART = re.compile(r"\{([A-Za-z_]\w*)\}\Z")
+
+
+class SourceCompiler:
+    """Compiles one file. ``source`` is None where a problem keeps it from being served."""
+
+    def __init__(
+        self,
+        yaml: YAMLFile,
+        *,
+        destinations: Mapping[str, Destination],
+        read_beside: Callable[[str], str | None],
+    ) -> None:
+        self.yaml = yaml
+        self.report = yaml.problem
+        self.read = Reader(yaml, destinations=destinations)
+        self.destinations = destinations
+        self.read_beside = read_beside
+        self.codes = {
+            name: Codes(name=name, asset=one.assets, journey=one.journeys) for name, one in destinations.items()
+        }
+        self.source: Source | None = None
+        root = yaml.root
+        if root is None:
+            if not yaml.problems:
+                yaml.problem_at(1, 1, "the file is empty; a rules file begins with source: NAME")
+        elif root.kind != "map":
+            self.report(root, f"a rules file is a mapping that begins with source: NAME; found {root.describe()}")
+        else:
+            self.source = self._source(root)
+
+    # -- the source ------------------------------------------------------------------------------------------------
+
+    def _source(self, root: Node) -> Source | None:
+        keys = check_keys(root, SOURCE_KEYS, "a source", self.report)
+        name = self._source_name(root, keys)
+        zone = self._zone(keys)
+        path, parts = self._path(keys)
+        names = self.read.names = Names(path_parts=parts, tables=self._tables(keys), zone=zone)
+        self.read.lets(keys, names.lets)
+        defaults: Entries = {}
+        if "defaults" in keys:
+            _, node = keys["defaults"]
+            if node.kind != "map":
+                self.report(node, f"defaults takes a mapping of rule keys; found {node.describe()}")
+            else:
+                defaults = check_keys(node, DEFAULT_KEYS, "defaults", self.report)
+        verify = self._verify(root, keys)
+        rules = RuleCompiler(self.read, defaults=defaults, destination=self._destination(keys), codes=self.codes)
+        dedup = self.read.expressions(keys, "dedup_key")
+        event_type = self.read.expressions(keys, "event_type", many=False)
+        ignore = compile_conditions(keys["ignore"][1], names, self.report) if "ignore" in keys else None
+        compiled = self._rules(keys, rules)
+        if self.yaml.problems or name is None or verify is None:
+            return None
+        return Source(
+            name=name,
+            title=self.read.text(keys, "title") or name,
+            file=self.yaml.file,
+            verify=verify,
+            secrets=secrets_of(verify),
+            rules=compiled,
+            index=index_of(compiled, names),
+            path=path,
+            body=self.read.choice(keys, "body", ("json", "form")),
+            max_body=self._max_body(keys),
+            public_url=self.read.text(keys, "public_url"),
+            zone=zone,
+            dedup_key=dedup,
+            event_type=event_type[0] if event_type else None,
+            ignore=ignore,
+            lets=len(names.lets),
+            codes=self.codes,
+            examples=keys["examples"][1] if "examples" in keys else None,
+        )
+
+    def _source_name(self, root: Node, keys: Entries) -> str | None:
+        if "source" not in keys:
+            self.report(root, "the file names no source; it begins with source: NAME")
+            return None
+        _, node = keys["source"]
+        if node.kind != "scalar" or not _NAME.match(node.text):
+            self.report(
+                node, f"a source's name is lower-case letters, digits, - and _, at most 64; found {node.describe()}"
+            )
+            return None
+        return node.text
+
+    def _zone(self, keys: Entries) -> ZoneInfo | None:
+        text = self.read.text(keys, "zone")
+        if text is None:
+            return None
+        try:
+            return ZoneInfo(text)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            self.report(keys["zone"][1], f"'{text}' is not a time zone; allowed: names such as Europe/London or UTC")
+            return None
+
+    def _path(self, keys: Entries) -> tuple[str | None, tuple[str, ...]]:
+        text = self.read.text(keys, "path")
+        if text is None:
+            return None, ()
+        parts: list[str] = []
+        for segment in text.strip("/").split("/"):
+            found = _PART.match(segment)
+            if found:
+                if found[1] in parts:
+                    self.report(keys["path"][1], f"the part {{{found[1]}}} stands twice")
+                parts.append(found[1])
+            elif not segment or not re.fullmatch(r"[\w.~-]+", segment):
+                self.report(
+                    keys["path"][1],
+                    f"'{segment}' is not a segment of a path; "
+                    "allowed: plain text or {name}, as in '{brand}/orders'",
+                )
+        return text.strip("/"), tuple(parts)
+
+    def _tables(self, keys: Entries) -> dict[str, Table]:
+        tables: dict[str, Table] = {}
+        if "tables" not in keys:
+            return tables
+        _, node = keys["tables"]
+        if node.kind != "map":
+            self.report(node, f"tables takes a mapping of names to tables; found {node.describe()}")
+            return tables
+        for key, value in node.entries:
+            try:
+                if value.kind == "map":
+                    tables[key.text] = table_from_mapping(key.text, value.plain())
+                elif value.kind == "scalar" and value.text.endswith(".csv"):
+                    text = self.read_beside(value.text)
+                    if text is None:
+                        self.report(value, f"there is no file '{value.text}' beside this one")
+                    else:
+                        tables[key.text] = table_from_csv(key.text, text)
+                else:
+                    self.report(
+                        value,
+                        f"a table is a mapping of key to value, or the name of a .csv file; found {value.describe()}",
+                    )
+            except ValueError as error:
+                self.report(value, str(error))
+        return tables
+
+    def _verify(self, root: Node, keys: Entries) -> Any:
+        if "verify" not in keys:
+            self.report(
+                root, "the source has no verify; name a preset (verify: shopify), a scheme, or say verify: none"
+            )
+            return None
+        _, node = keys["verify"]
+        try:
+            scheme = scheme_from("none" if node.value is None and node.kind == "scalar" and node.text else node.plain())
+        except SchemeProblem as problem:
+            self.report(_descend(node, problem.path), str(problem))
+            return None
+        if needs_url(scheme) and "public_url" not in keys:
+            self.report(
+                node, "this scheme signs the address; public_url: must hold it as it is registered at the sender"
+            )
+        return scheme
+
+    def _destination(self, keys: Entries) -> str | Expression | None:
+        """The source's own; None where it says nothing, and a rule must."""
+        if "destination" in keys:
+            return self.read.destination_at(keys["destination"][1])
+        if "default" in self.destinations:
+            return "default"
+        if len(self.destinations) == 1:
+            return next(iter(self.destinations))
+        return None
+
+    def _max_body(self, keys: Entries) -> int:
+        if "limits" not in keys:
+            return 1_000_000
+        _, node = keys["limits"]
+        limits = check_keys(node, ("body",), "limits", self.report)
+        body = limits.get("body")
+        if body is None:
+            return 1_000_000
+        value = body[1].value
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100_000_000:
+            self.report(body[1], f"body takes a number of bytes from 1 to 100000000; found {body[1].describe()}")
+            return 1_000_000
+        return value
+
+    def _rules(self, keys: Entries, compiler: RuleCompiler) -> tuple[Rule, ...]:
+        if "rules" not in keys:
+            # A source with only verify records what arrives, so that a sender can be pointed at the gateway first.
+            return ()
+        _, node = keys["rules"]
+        if node.kind != "list":
+            self.report(node, f"rules takes a list; found {node.describe()}")
+            return ()
+        rules: list[Rule] = []
+        first: dict[str, Node] = {}
+        for item in node.items:
+            if item.kind != "map":
+                self.report(item, f"a rule is a mapping with a name and a command; found {item.describe()}")
+                continue
+            rule = compiler.rule(item)
+            if rule is None:
+                continue
+            if rule.id in first:
+                self.report(
+                    item,
+                    f"two rules have the id '{rule.id}'; the first is in line {first[rule.id].line}; "
+                    "give this one a name of its own",
+                )
+                continue
+            first[rule.id] = item
+            rules.append(rule)
+        return tuple(rules)
+
+
+def _descend(node: Node, path: tuple[str | int, ...]) -> Node:
+    """The node that a path of keys and positions names, or the nearest one above it."""
+    for step in path:
+        if isinstance(step, int):
+            inner = node.items[step] if node.kind == "list" and step < len(node.items) else None
+        else:
+            inner = node.get(step)
+        if inner is None:
+            # Where the problem is a key itself, the key is the better place to point at.
+            return next((key for key, _ in node.entries if key.text == step), node)
+        node = inner
+    return node

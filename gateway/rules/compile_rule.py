@@ -1,0 +1,156 @@
+"""One rule of a rules file, from its node to a :class:`~gateway.rules.model.Rule`."""
+
+from __future__ import annotations
+
+from gateway.rules.calls import Call
+from gateway.rules.conditions import All, compile_conditions
+from gateway.rules.expressions import Expression, is_expression
+from gateway.rules.keys import RULE_KEYS, SENDING_KEYS, check_keys
+from gateway.rules.mapping import compile_value
+from gateway.rules.model import Rule, Timing
+from gateway.rules.nodes import Node
+from gateway.rules.problems import did_you_mean
+from gateway.rules.readings import Entries, Reader
+from gateway.rules.recipes import compile_call
+from gateway.rules.scope import Codes, Evaluate, Names
+
+
+class RuleCompiler:
+    """Compiles the rules of one file."""
+
+    def __init__(
+        self, reader: Reader, *, defaults: Entries, destination: str | Expression | None, codes: dict[str, Codes]
+    ) -> None:
+        self.read = reader
+        self.report = reader.report
+        self.defaults = defaults
+        self.destination = destination
+        self.codes = codes
+
+    def rule(self, node: Node) -> Rule | None:
+        """The rule, or None after reporting why it can't be one."""
+        own = check_keys(node, RULE_KEYS, "a rule", self.report)
+        keys = {**self.defaults, **own}
+        for one, other in (("delay", "at"), ("at", "delay")):
+            # A rule's own delay replaces a default at, not joins it.
+            if one in own and other not in own:
+                keys.pop(other, None)
+        name = self.read.text(keys, "name")
+        if name is None:
+            self.report(node, "the rule has no name; name: says what it is for")
+            return None
+        problems = len(self.read.yaml.problems)
+        self.read.names.rule_lets = {}
+        looped = "for_each" in keys
+        if not looped:
+            self.read.lets(keys, self.read.names.rule_lets)
+        when = compile_conditions(keys["when"][1], self.read.names, self.report) if "when" in keys else All(())
+        for_each, text = self._for_each(keys)
+        outer = self.read.names
+        self.read.names = inner = outer.in_loop() if looped else outer
+        try:
+            if looped:
+                self.read.lets(keys, inner.rule_lets)
+            before = len(inner.codes)
+            inner.in_call = True
+            call, identify = self._calls(node, keys, inner)
+            inner.in_call = False
+            destination = self._rule_destination(node, keys, call or identify)
+            self._check_codes(destination, inner.codes[before:])
+            timing = self._timing(keys)
+            key = compile_value(keys["key"][1], inner, self.report) if "key" in keys else None
+        finally:
+            self.read.names = outer
+        if len(self.read.yaml.problems) > problems or destination is None:
+            return None
+        return Rule(
+            id=self.read.text(keys, "id") or name,
+            name=name,
+            line=node.line,
+            when=when,
+            for_each=for_each,
+            for_each_text=text,
+            key=key,
+            lets=len(inner.rule_lets),
+            call=call,
+            identify=identify,
+            destination=destination,
+            timing=timing,
+            priority=self.read.integer(keys, "priority"),
+            on_unknown=self.read.on_unknown(keys),
+            stop=self.read.boolean(keys, "stop", False),
+            enabled=self.read.boolean(keys, "enabled", True),
+            mode=self.read.mode(keys),
+        )
+
+    def _for_each(self, keys: Entries) -> tuple[Evaluate | None, str]:
+        if "for_each" not in keys:
+            if "key" in keys:
+                self.report(keys["key"][0], "key identifies an element of for_each, and this rule has no for_each")
+            return None, ""
+        _, node = keys["for_each"]
+        evaluate = compile_value(node, self.read.names, self.report)
+        if node.kind == "scalar" and not is_expression(node.text):
+            self.report(node, f"for_each takes an expression such as $.items[*]; found {node.describe()}")
+        return evaluate, node.text
+
+    def _calls(self, node: Node, keys: Entries, names: Names) -> tuple[Call | None, Call | None]:
+        sending = [name for name in SENDING_KEYS if name in keys]
+        if len(sending) > 1:
+            key = keys[sending[1]][0]
+            self.report(key, f"a rule makes one command; this one has {' and '.join(sending)}; write a second rule")
+        if not sending and "identify" not in keys:
+            self.report(node, f"the rule makes nothing; it needs one of {', '.join(SENDING_KEYS)}, or identify")
+        call = identify = None
+        if sending:
+            key, value = keys[sending[0]]
+            call = compile_call(sending[0], value, names, self.report, key=key)
+        if "identify" in keys:
+            key, value = keys["identify"]
+            identify = compile_call("identify", value, names, self.report, key=key)
+        return call, identify
+
+    def _rule_destination(self, node: Node, keys: Entries, call: Call | None) -> str | Expression | None:
+        if "destination" in keys:
+            return self.read.destination_at(keys["destination"][1])
+        if self.destination is None and call is not None:
+            known = ", ".join(self.read.destinations) or "none: set INTILERY_CLIENT_ID, or write destinations.yaml"
+            self.report(node, f"nothing says where the rule's command goes; destination: takes one of {known}")
+        return self.destination
+
+    def _check_codes(self, destination: str | Expression | None, codes: list[tuple[str, str, int, int]]) -> None:
+        """Every destination that the rule can reach must list every asset and journey that it names."""
+        reachable = [destination] if isinstance(destination, str) else list(self.codes)
+        for kind, name, line, column in codes:
+            for one in reachable:
+                listed = getattr(self.codes[one], kind)
+                if name not in listed:
+                    known = ", ".join(listed) or "none"
+                    self.read.yaml.problem_at(
+                        line,
+                        column,
+                        f"the destination '{one}' lists no {kind} '{name}'; "
+                        f"it lists: {known}{did_you_mean(name, listed)}",
+                    )
+
+    def _timing(self, keys: Entries) -> Timing:
+        if "delay" in keys and "at" in keys:
+            self.report(keys["at"][0], "a rule has delay or at, not both")
+        delay = self.read.span(keys["delay"][1], "delay") if "delay" in keys else None
+        at = self.read.time_expression(keys["at"][1]) if "at" in keys else None
+        expires_after = expires_at = None
+        if "expires" in keys:
+            _, node = keys["expires"]
+            if node.kind == "scalar" and is_expression(node.text):
+                expires_at = self.read.time_expression(node)
+            else:
+                expires_after = self.read.span(node, "expires")
+        if "if_past" in keys and "at" not in keys:
+            self.report(keys["if_past"][0], "if_past says what to do with a past at, and this rule has no at")
+        return Timing(
+            delay=delay,
+            at=at,
+            skip_if_past=self.read.choice(keys, "if_past", ("send", "skip")) == "skip",
+            expires_after=expires_after,
+            expires_at=expires_at,
+        )

@@ -1,0 +1,203 @@
+"""Paths that can find many values: wildcards, slices, filters and ``..``, compiled from jsonpath-ng's AST to functions.
+
+Every function is given what is left of the webhook's budget of visited values, so that no payload and no rule holds
+the service up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+from jsonpath_ng import Child, Descendants, Fields, Index, JSONPath, Root, Slice, This
+from jsonpath_ng.ext.filter import And, Filter, Or
+from jsonpath_ng.jsonpath import Wildcard
+
+from gateway.rules.comparison import equal, equal_exactly, order
+
+NODE_BUDGET = 100_000
+"""How many values the wildcards, filters and ``..`` of one webhook's rules may visit together."""
+
+
+class OverBudget(Exception):
+    """A payload makes the paths of its rules visit more values than :data:`NODE_BUDGET`."""
+
+
+class Budget:
+    """What is left of the values that may be visited; one for each webhook."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, left: int = NODE_BUDGET) -> None:
+        self.left = left
+
+    def spend(self, nodes: int) -> None:
+        """:raises OverBudget: nothing is left."""
+        self.left -= nodes
+        if self.left < 0:
+            raise OverBudget
+
+
+Finder = Callable[[Any, Any, Budget], list[Any]]
+"""Any path: (value, document, budget) to all the values that it finds."""
+
+
+def finder(ast: Any) -> Finder:
+    """Compile an AST that :mod:`gateway.rules.paths` has checked to be of the subset."""
+    if isinstance(ast, Root):
+        return lambda _value, document, _budget: [document]
+    if isinstance(ast, This):
+        return lambda value, _document, _budget: [value]
+    if isinstance(ast, Child):
+        return _child(finder(ast.left), finder(ast.right))
+    if isinstance(ast, Descendants):
+        return _descendants(finder(ast.left), finder(ast.right))
+    if isinstance(ast, Fields):
+        return _fields(ast.fields)
+    if isinstance(ast, Index):
+        return _indexes(ast.indices)
+    if isinstance(ast, Slice):
+        return _slice(slice(ast.start, ast.end, ast.step))
+    if isinstance(ast, Wildcard):
+        return _wildcard
+    assert isinstance(ast, Filter), ast
+    return _filter(ast)
+
+
+def _child(left: Finder, right: Finder) -> Finder:
+    def find(value: Any, document: Any, budget: Budget) -> list[Any]:
+        found: list[Any] = []
+        for parent in left(value, document, budget):
+            found.extend(right(parent, document, budget))
+        return found
+
+    return find
+
+
+def _descendants(left: Finder, right: Finder) -> Finder:
+    def find(value: Any, document: Any, budget: Budget) -> list[Any]:
+        found: list[Any] = []
+        stack = left(value, document, budget)[::-1]
+        while stack:
+            node = stack.pop()
+            budget.spend(1)
+            found.extend(right(node, document, budget))
+            if type(node) is list:
+                stack.extend(reversed(node))
+            elif type(node) is dict:
+                stack.extend(reversed(node.values()))
+        return found
+
+    return find
+
+
+def _fields(names: tuple[str, ...]) -> Finder:
+    def find(value: Any, _document: Any, _budget: Budget) -> list[Any]:
+        if type(value) is not dict:
+            return []
+        return [value[name] for name in names if name in value]
+
+    return find
+
+
+def _indexes(indexes: tuple[int, ...]) -> Finder:
+    def find(value: Any, _document: Any, _budget: Budget) -> list[Any]:
+        if type(value) is not list:
+            return []
+        length = len(value)
+        return [value[index] for index in indexes if -length <= index < length]
+
+    return find
+
+
+def _slice(part: slice) -> Finder:
+    def find(value: Any, _document: Any, budget: Budget) -> list[Any]:
+        if type(value) is not list:
+            return []
+        found = value[part]
+        budget.spend(len(found))
+        return found
+
+    return find
+
+
+def _wildcard(value: Any, _document: Any, budget: Budget) -> list[Any]:
+    if type(value) is list:
+        found = value
+    elif type(value) is dict:
+        found = list(value.values())
+    else:
+        return []
+    budget.spend(len(found))
+    return found
+
+
+# -- filters inside a path -----------------------------------------------------------------------------------------
+
+Predicate = Callable[[Any, Any, Budget], bool]
+
+
+def _filter(ast: Filter) -> Finder:
+    predicates = [_predicate(expression) for expression in ast.expressions]
+
+    def find(value: Any, document: Any, budget: Budget) -> list[Any]:
+        elements = _wildcard(value, document, budget)
+        for predicate in predicates:
+            elements = [element for element in elements if predicate(element, document, budget)]
+        return elements
+
+    return find
+
+
+def _predicate(ast: Any) -> Predicate:
+    if isinstance(ast, And | Or):
+        parts = [_predicate(operand) for operand in ast.operands]
+        if isinstance(ast, And):
+            return lambda value, document, budget: all(part(value, document, budget) for part in parts)
+        return lambda value, document, budget: any(part(value, document, budget) for part in parts)
+    target = finder(ast.target)
+    if ast.op is None:
+        return lambda value, document, budget: bool(target(value, document, budget))
+    if ast.op == "!":
+        return lambda value, document, budget: not target(value, document, budget)
+    op = "==" if ast.op == "=" else ast.op
+    if isinstance(ast.value, JSONPath):
+        return _between(target, op, finder(ast.value))
+    # A quoted operand stays text: [?(@.sku == '007')] is not the number 7.
+    same = equal_exactly if type(ast.value) is str else equal
+    operand = Decimal(repr(ast.value)) if isinstance(ast.value, float) else ast.value
+
+    def compare(value: Any, document: Any, budget: Budget) -> bool:
+        found = target(value, document, budget)
+        return any(_holds(op, one, operand, same) for one in found) if found else op == "!="
+
+    return compare
+
+
+def _between(target: Finder, op: str, other: Finder) -> Predicate:
+    def compare(value: Any, document: Any, budget: Budget) -> bool:
+        found, wanted = target(value, document, budget), other(value, document, budget)
+        if not found or not wanted:
+            # RFC 9535, 2.3.5.2.2: nothing equals nothing, and nothing else.
+            both = not found and not wanted
+            return both if op in ("==", "<=", ">=") else not both if op == "!=" else False
+        budget.spend(len(found) * len(wanted))
+        return any(_holds(op, one, two, equal) for one in found for two in wanted)
+
+    return compare
+
+
+def _holds(op: str, left: Any, right: Any, same: Callable[[Any, Any], bool]) -> bool:
+    if op == "==":
+        return same(left, right)
+    if op == "!=":
+        return not same(left, right)
+    placed = order(left, right)
+    if placed is None:  # RFC 9535, 2.3.5.2.2: what has no order is at most equal.
+        return op in ("<=", ">=") and same(left, right)
+    if op == "<":
+        return placed < 0
+    if op == "<=":
+        return placed <= 0
+    return placed > 0 if op == ">" else placed >= 0

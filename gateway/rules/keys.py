@@ -1,0 +1,79 @@
+"""The keys that a rules file may hold, with what each means. The reference and the JSON Schema are made of these."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from gateway.intilery.contract import CALLS, COMMANDS
+from gateway.rules.mapping import Report
+from gateway.rules.nodes import Node
+from gateway.rules.problems import did_you_mean
+
+SOURCE_KEYS: Mapping[str, str] = {
+    "source": "the name of the source, as in /hooks/{source}: lower-case letters, digits, - and _",
+    "title": "the name that people see",
+    "path": "the form of the path behind /hooks/{source}, with named parts: '{brand}'",
+    "destination": "where the commands go: a destination's name, or an expression that gives it",
+    "verify": "how the source proves itself: a preset's name, a scheme, or none",
+    "public_url": "the address as it is registered at the sender, for schemes that sign it",
+    "dedup_key": "an expression, or a list of them, that is equal in every repeat of one webhook",
+    "event_type": "an expression that names the kind of webhook, for lists and metrics",
+    "ignore": "conditions; a webhook for which they hold is kept as ignored",
+    "body": "read the body as json or form, whatever its content type says",
+    "zone": "the time zone of times without one, such as Europe/London",
+    "let": "named values, read as $let.NAME",
+    "tables": "lookup tables: a mapping, or the name of a CSV file beside this one",
+    "limits": "limits of this source: body (bytes)",
+    "defaults": "rule keys that hold for every rule that does not say otherwise",
+    "rules": "the rules, looked at in order",
+    "examples": "tests: a request and the commands that it becomes",
+}
+RULE_KEYS: Mapping[str, str] = {
+    "name": "what the rule is for; its id unless it has one",
+    "id": "the rule's identity; commands are known by it, so that a rename changes nothing",
+    "when": "conditions; without them the rule always matches",
+    "let": "named values of this rule, read as $let.NAME",
+    "for_each": "a list: one command for each element, read as $item",
+    "key": "what identifies an element of for_each; its position, unless given",
+    "identify": "tell Intilery who the customer is; leaves before the command",
+    **{command: f"the command {command}: the JSON that is sent" for command in COMMANDS},
+    "track": "a plain event: the JSON that is sent, with the event's name",
+    "destination": "as the source's",
+    "delay": "not before this long after receipt: 30m, 2h, 7d",
+    "at": "not before this moment",
+    "if_past": "when the moment of at is past: send (unless said) or skip",
+    "expires": "never after this long (from receipt), or after this moment",
+    "priority": "higher leaves first among what is due; 0 unless given",
+    "on_unknown_outcome": "what to do with a command that was written and not answered: retry, hold or verify",
+    "stop": "true: after this rule matched, no later rule is looked at",
+    "enabled": "false: the rule is off",
+    "mode": "live, or dry_run: record the command and send nothing",
+}
+DEFAULT_KEYS = (
+    "destination", "delay", "at", "if_past", "expires", "priority", "on_unknown_outcome", "enabled", "mode",
+)  # fmt: skip
+"""The rule keys that ``defaults`` may hold."""
+
+SENDING_KEYS = tuple(call for call in CALLS if call != "identify")
+"""The keys of which a rule has one."""
+
+
+def check_keys(node: Node, allowed: Iterable[str], what: str, report: Report) -> dict[str, tuple[Node, Node]]:
+    """The entries of a mapping by key, after reporting every key that is not allowed there.
+
+    Commands' names are allowed in any case, as Intilery's own pages write both.
+    """
+    known = tuple(allowed)
+    found: dict[str, tuple[Node, Node]] = {}
+    for key, value in node.entries:
+        name = key.text
+        if name not in known and name.lower() in CALLS and name.lower() in known:
+            name = name.lower()
+        if name not in known:
+            near = did_you_mean(name, known)
+            report(key, f"{what} has no key '{key.text}'{near or '; allowed: ' + ', '.join(known)}")
+        elif name in found:
+            report(key, f"the key '{name}' stands twice; the first is in line {found[name][0].line}")
+        else:
+            found[name] = (key, value)
+    return found

@@ -1,0 +1,195 @@
+"""A folder of rules files becomes a ruleset, or all of its problems at once."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from gateway.errors import RulesError
+from gateway.intilery.contract import Destination
+from gateway.model import RulesVersion
+from gateway.rules.compile import SourceCompiler
+from gateway.rules.destinations import FILE, UNCONFIGURED, default_destination, read_destinations
+from gateway.rules.model import Ruleset, Source
+from gateway.rules.nodes import YAMLFile
+from gateway.rules.problems import Problem
+
+MAX_FILE = 1_000_000
+"""Bytes of one rules file."""
+
+
+def load(folder: Path, *, environ: Mapping[str, str], destinations: Path | None = None) -> Ruleset:
+    """Load the ``*.yaml`` that stand directly in a folder, and the destinations file.
+
+    ``destinations`` is a file of another place or name than ``destinations.yaml`` in the folder. Secrets are only
+    looked at for being set: ``environ`` is where they, and the ``INTILERY_*`` settings, come from.
+
+    :raises RulesError: with every problem of every file.
+    """
+    files: dict[str, str] = {}
+    problems: list[Problem] = []
+    if not folder.is_dir():
+        raise RulesError(
+            (Problem(file=str(folder), line=1, column=1, message="there is no such folder of rules files"),)
+        )
+    paths = {
+        path.name: path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".csv") and path.is_file()
+    }
+    if destinations is not None:
+        paths[FILE] = destinations
+    for name, path in sorted(paths.items()):
+        text = _read(name, path, problems)
+        if text is not None:
+            files[name] = text
+    ruleset = _build(files, environ=environ, problems=problems, revision=_revision(folder))
+    stray = [path.name for path in sorted(folder.glob("*.yml"))]
+    warnings = tuple(
+        Problem(file=name, line=1, column=1, message="is not served: only *.yaml is; rename it") for name in stray
+    )
+    return msgspec.structs.replace(ruleset, warnings=(*ruleset.warnings, *warnings))
+
+
+def load_files(files: Mapping[str, str], *, environ: Mapping[str, str]) -> Ruleset:
+    """Load texts by file name: a stored version, so that its traces can be computed long after.
+
+    :raises RulesError: as :func:`load`.
+    """
+    return _build(files, environ=environ, problems=[], revision=None)
+
+
+def _read(name: str, path: Path, problems: list[Problem]) -> str | None:
+    try:
+        data = path.read_bytes()
+        if len(data) > MAX_FILE:
+            problems.append(
+                Problem(
+                    file=name, line=1, column=1, message=f"has {len(data):,} bytes; a file has at most {MAX_FILE:,}"
+                )
+            )
+            return None
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        problems.append(Problem(file=name, line=line, column=1, message="is not UTF-8 text; save it as UTF-8"))
+    except OSError as error:
+        problems.append(Problem(file=name, line=1, column=1, message=f"can't be read: {error.strerror}"))
+    return None
+
+
+def _build(
+    files: Mapping[str, str], *, environ: Mapping[str, str], problems: list[Problem], revision: str | None
+) -> Ruleset:
+    destinations = _destinations(files, environ, problems)
+    sources: dict[str, Source] = {}
+    first: dict[str, str] = {}
+    for name, text in sorted(files.items()):
+        if not name.endswith(".yaml") or name == FILE:
+            continue
+        yaml = YAMLFile(name, text)
+        source = SourceCompiler(yaml, destinations=destinations, read_beside=files.get).source
+        problems.extend(yaml.problems)
+        declared = yaml.root.get("source") if yaml.root is not None else None
+        if declared is not None and declared.text in first:
+            problems.append(
+                Problem(
+                    file=name,
+                    line=declared.line,
+                    column=declared.column,
+                    message=f"the source '{declared.text}' stands in {first[declared.text]} already; "
+                    "one source has one file",
+                    source=yaml.line(declared.line),
+                )
+            )
+        elif declared is not None:
+            first[declared.text] = name
+        if source is not None:
+            sources[source.name] = source
+    if problems:
+        raise RulesError(tuple(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))))
+    return Ruleset(
+        version=RulesVersion(
+            version=_version(files), files=dict(files), loaded_at=datetime.now(UTC), revision=revision
+        ),
+        sources=sources,
+        destinations=destinations,
+        warnings=tuple(_unset(sources, destinations, environ)),
+    )
+
+
+def _destinations(
+    files: Mapping[str, str], environ: Mapping[str, str], problems: list[Problem]
+) -> dict[str, Destination]:
+    found: dict[str, Destination] = {}
+    if FILE in files:
+        yaml = YAMLFile(FILE, files[FILE])
+        found = read_destinations(yaml, environ)
+        problems.extend(yaml.problems)
+    default = default_destination(environ)
+    if default is not None:
+        found.setdefault(default.name, default)
+    return found or {UNCONFIGURED.name: UNCONFIGURED}
+
+
+def _unset(
+    sources: Mapping[str, Source], destinations: Mapping[str, Destination], environ: Mapping[str, str]
+) -> list[Problem]:
+    """What is disabled, loudly."""
+
+    def is_set(name: str) -> bool:
+        return bool(environ.get(name) or environ.get(f"{name}_FILE"))
+
+    unset = [
+        Problem(
+            file=source.file,
+            line=1,
+            column=1,
+            message=f"source '{source.name}' is disabled: {name} is not set (nor {name}_FILE)",
+        )
+        for source in sources.values()
+        for name in source.secrets
+        if not is_set(name)
+    ]
+    for destination in destinations.values():
+        why = destination.disabled or (
+            None
+            if is_set(destination.auth_token)
+            else f"{destination.auth_token} is not set (nor {destination.auth_token}_FILE)"
+        )
+        if why:
+            unset.append(
+                Problem(
+                    file=FILE,
+                    line=1,
+                    column=1,
+                    message=f"destination '{destination.name}' is disabled: {why}; its commands wait",
+                )
+            )
+    return unset
+
+
+def _version(files: Mapping[str, str]) -> str:
+    digest = hashlib.blake2b(digest_size=6)
+    for name, text in sorted(files.items()):
+        for part in (name.encode(), text.encode("utf-8", "surrogatepass")):
+            digest.update(len(part).to_bytes(8, "big") + part)
+    return digest.hexdigest()
+
+
+def _revision(folder: Path) -> str | None:
+    """The git revision of the folder, where there is one."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - a fixed command; the folder is the operator's own setting
+            ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - git is found on PATH
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=False,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip() or None if answer.returncode == 0 else None

@@ -1,0 +1,210 @@
+"""YAML values become functions that build JSON: objects and lists with expressions at any leaf.
+
+A missing value leaves its key out, an object that is left empty by that goes too, a missing element drops out of its
+list; null is sent as null. In traits nothing is left out, so that a webhook without a phone does not erase one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gateway.rules.expressions import compile_expression, compile_template, is_expression
+from gateway.rules.nodes import Node
+from gateway.rules.problems import did_you_mean
+from gateway.rules.roots import ExpressionProblem
+from gateway.rules.scope import Evaluate, Names, Scope
+from gateway.rules.values import MISSING, is_nothing
+
+OPERATORS = ("$each", "$as", "$literal", "$merge", "$pick", "$omit", "$from")
+Report = Callable[..., None]
+"""``report(node, message, at=0)``: note a problem at a node."""
+
+
+def constant(value: Any) -> Evaluate:
+    """A value that does not depend on the webhook."""
+    return lambda _scope: value
+
+
+def compile_text(node: Node, names: Names, report: Report) -> Evaluate:
+    """Compile a scalar: a template if it holds ``{{``, an expression if it starts with ``$``, else itself."""
+    if not isinstance(node.value, str) or not is_expression(node.text):
+        return constant(node.value)
+    names.place = (node.line, node.column)
+    try:
+        if "{{" in node.text:
+            return compile_template(node.text, names)
+        return compile_expression(node.text, names).evaluate
+    except ExpressionProblem as problem:
+        report(node, str(problem), at=problem.at)
+        return constant(MISSING)
+
+
+def compile_value(node: Node, names: Names, report: Report, *, keep_nothing: bool = True) -> Evaluate:
+    """Compile any YAML value. With ``keep_nothing`` false, null and empty values are left out too (traits)."""
+    if node.kind == "scalar":
+        evaluate = compile_text(node, names, report)
+        return evaluate if keep_nothing else _something(evaluate)
+    if node.kind == "list":
+        return _list([compile_value(item, names, report, keep_nothing=keep_nothing) for item in node.items])
+    operators = [key for key, _ in node.entries if key.text.startswith("$")]
+    if operators:
+        return _operator(node, operators, names, report, keep_nothing=keep_nothing)
+    return compile_object(node.entries, names, report, keep_nothing=keep_nothing)
+
+
+def compile_object(
+    entries: tuple[tuple[Node, Node], ...], names: Names, report: Report, *, keep_nothing: bool = True
+) -> Evaluate:
+    """Compile the keys of a mapping to a function that builds the object."""
+    if not entries:
+        return constant({})
+    fields = [(key.text, compile_value(value, names, report, keep_nothing=keep_nothing)) for key, value in entries]
+
+    def evaluate(scope: Scope) -> Any:
+        built: dict[str, Any] = {}
+        for key, field in fields:
+            value = field(scope)
+            if value is not MISSING:
+                built[key] = value
+        return built or MISSING
+
+    return evaluate
+
+
+def _something(evaluate: Evaluate) -> Evaluate:
+    def something(scope: Scope) -> Any:
+        value = evaluate(scope)
+        return MISSING if is_nothing(value) else value
+
+    return something
+
+
+def _list(elements: list[Evaluate]) -> Evaluate:
+    def evaluate(scope: Scope) -> Any:
+        built = [element(scope) for element in elements]
+        return [value for value in built if value is not MISSING]
+
+    return evaluate
+
+
+# -- operator keys -------------------------------------------------------------------------------------------------
+
+
+def _operator(node: Node, operators: list[Node], names: Names, report: Report, *, keep_nothing: bool) -> Evaluate:
+    found = [key.text for key in operators]
+    for key in operators:
+        if key.text not in OPERATORS:
+            report(
+                key,
+                f"'{key.text}' is not an operator; allowed: {', '.join(OPERATORS)}{did_you_mean(key.text, OPERATORS)}",
+            )
+            return constant(MISSING)
+    plain = tuple((key, value) for key, value in node.entries if not key.text.startswith("$"))
+    if found == ["$merge"]:
+        return _merge(node, plain, names, report, keep_nothing=keep_nothing)
+    if plain:
+        report(plain[0][0], f"'{plain[0][0].text}' can't stand beside {found[0]}; only $merge takes further keys")
+        return constant(MISSING)
+    if found == ["$literal"]:
+        literal = node.get("$literal")
+        assert literal is not None
+        return constant(literal.plain())
+    if set(found) == {"$each", "$as"}:
+        return _each(node, names, report, keep_nothing=keep_nothing)
+    if set(found) in ({"$pick", "$from"}, {"$omit", "$from"}):
+        return _selection(node, names, report)
+    needs = {"$each": "$as", "$as": "$each", "$pick": "$from", "$omit": "$from", "$from": "$pick or $omit"}
+    missing = next((key for key in found if key in needs), found[0])
+    report(
+        operators[0],
+        f"{missing} stands together with {needs.get(missing, 'nothing else')} and nothing else; "
+        f"found {', '.join(found)}",
+    )
+    return constant(MISSING)
+
+
+def _each(node: Node, names: Names, report: Report, *, keep_nothing: bool) -> Evaluate:
+    over, shape = node.get("$each"), node.get("$as")
+    assert over is not None
+    assert shape is not None
+    source = compile_value(over, names, report)
+    element = compile_value(shape, names.in_loop(), report, keep_nothing=keep_nothing)
+
+    def evaluate(scope: Scope) -> Any:
+        elements = elements_of(source(scope))
+        if elements is MISSING:
+            return MISSING
+        scope.budget.spend(len(elements))
+        outer, item = scope.outer, scope.item
+        scope.outer = item
+        built: list[Any] = []
+        try:
+            for current in elements:
+                scope.item = current
+                value = element(scope)
+                if value is not MISSING:
+                    built.append(value)
+        finally:
+            scope.outer, scope.item = outer, item
+        return built
+
+    return evaluate
+
+
+def elements_of(value: Any) -> Any:
+    """What ``for_each`` and ``$each`` go over: a list's elements; one object (or text, or number) counts as a list of
+    one, which XML needs; missing and null stay missing."""
+    if type(value) is list:
+        return value
+    if value is MISSING or value is None:
+        return MISSING
+    return [value]
+
+
+def _merge(
+    node: Node, plain: tuple[tuple[Node, Node], ...], names: Names, report: Report, *, keep_nothing: bool
+) -> Evaluate:
+    merged = node.get("$merge")
+    assert merged is not None
+    nodes = merged.items if merged.kind == "list" else (merged,)
+    parts = [compile_value(part, names, report, keep_nothing=keep_nothing) for part in nodes]
+    own = compile_object(plain, names, report, keep_nothing=keep_nothing) if plain else None
+
+    def evaluate(scope: Scope) -> Any:
+        built: dict[str, Any] = {}
+        for part in parts:
+            value = part(scope)
+            if type(value) is dict:
+                built.update(value)
+            elif not is_nothing(value):
+                scope.warn("$merge", "takes objects; a value that is not one was left out")
+        if own is not None:
+            value = own(scope)
+            if value is not MISSING:
+                built.update(value)
+        return built or MISSING
+
+    return evaluate
+
+
+def _selection(node: Node, names: Names, report: Report) -> Evaluate:
+    picking = node.get("$pick") is not None
+    keys_node, source_node = node.get("$pick") or node.get("$omit"), node.get("$from")
+    assert keys_node is not None
+    assert source_node is not None
+    if keys_node.kind != "list" or any(item.kind != "scalar" for item in keys_node.items):
+        report(keys_node, f"{'$pick' if picking else '$omit'} takes a list of keys; found {keys_node.describe()}")
+        return constant(MISSING)
+    keys = frozenset(item.text for item in keys_node.items)
+    source = compile_value(source_node, names, report)
+
+    def evaluate(scope: Scope) -> Any:
+        value = source(scope)
+        if type(value) is not dict:
+            if not is_nothing(value):
+                scope.warn("$from", "takes an object; a value that is not one was left out")
+            return MISSING
+        return {key: one for key, one in value.items() if (key in keys) == picking} or MISSING
+
+    return evaluate

@@ -1,0 +1,145 @@
+"""A rules file as it is served: compiled, frozen, and what goes in and comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Literal
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from gateway.inbound.schemes import Scheme
+from gateway.intilery.contract import Destination
+from gateway.model import Command, MappingProblem, OnUnknown, RulesVersion, WebhookState
+from gateway.rules.calls import Call
+from gateway.rules.conditions import All
+from gateway.rules.expressions import Expression
+from gateway.rules.nodes import Node
+from gateway.rules.problems import Problem
+from gateway.rules.scope import Codes, Evaluate
+from gateway.rules.spans import Span
+
+
+class Arrival(msgspec.Struct, frozen=True, kw_only=True):
+    """A verified, parsed webhook, as rules see it."""
+
+    webhook_id: str
+    source: str
+    body: Any
+    """A plain JSON value with exact numbers, see :mod:`gateway.inbound.payloads`."""
+    headers: Mapping[str, str]
+    """Names in lower case; several of a name joined by a comma."""
+    query: Mapping[str, Any]
+    """Text, or a list of texts where a name stands several times."""
+    path: Mapping[str, str]
+    """The named parts of the path."""
+    received_at: datetime
+
+
+class TraceLine(msgspec.Struct, frozen=True, kw_only=True):
+    """What one rule did with a webhook, in plain words."""
+
+    rule: str
+    matched: bool
+    why: str
+
+
+class Translation(msgspec.Struct, frozen=True, kw_only=True):
+    """What a webhook became."""
+
+    state: WebhookState
+    reason: str | None = None
+    commands: tuple[Command, ...] = ()
+    errors: tuple[MappingProblem, ...] = ()
+    warnings: tuple[MappingProblem, ...] = ()
+    matched: tuple[str, ...] = ()
+    trace: tuple[TraceLine, ...] = ()
+    """Empty unless it was asked for."""
+    dedup_key: str | None = None
+    event_type: str | None = None
+
+
+class Timing(msgspec.Struct, frozen=True, kw_only=True):
+    """When a command may leave."""
+
+    delay: Span | None = None
+    at: Expression | None = None
+    skip_if_past: bool = False
+    expires_after: Span | None = None
+    expires_at: Expression | None = None
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """One rule, compiled."""
+
+    id: str
+    name: str
+    line: int
+    when: All
+    for_each: Evaluate | None = None
+    for_each_text: str = ""
+    key: Evaluate | None = None
+    lets: int = 0
+    """How many named values of its own it has."""
+    call: Call | None = None
+    identify: Call | None = None
+    destination: str | Expression = "default"
+    """A destination's name, or the expression that gives it."""
+    timing: Timing = Timing()
+    priority: int = 0
+    on_unknown: OnUnknown | None = None
+    """None: the default of its command."""
+    stop: bool = False
+    enabled: bool = True
+    mode: Literal["live", "dry_run"] = "live"
+
+
+class RuleIndex(msgspec.Struct, frozen=True, kw_only=True):
+    """Which rules can match, by the value of the one expression that most of them test for equality."""
+
+    evaluate: Evaluate
+    by_value: Mapping[Any, tuple[Rule, ...]]
+    """Every rule that may match a value: those that test for it and those that do not test this expression."""
+    others: tuple[Rule, ...]
+    """The rules that may match any other value."""
+
+
+class Source(msgspec.Struct, frozen=True, kw_only=True):
+    """One rules file, compiled."""
+
+    name: str
+    title: str
+    file: str
+    verify: Scheme
+    rules: tuple[Rule, ...]
+    index: RuleIndex | None = None
+    path: str | None = None
+    """The template of the path behind ``/hooks/{source}``, such as ``{brand}``."""
+    secrets: tuple[str, ...] = ()
+    """The credentials that ``verify`` needs."""
+    body: str | None = None
+    """A body type that holds whatever the content type says."""
+    max_body: int = 1_000_000
+    """Bytes; a larger body is refused before it is read."""
+    public_url: str | None = None
+    zone: ZoneInfo | None = None
+    dedup_key: tuple[Expression, ...] = ()
+    dedup_window: timedelta | None = None
+    """How long a dedup key answers a repeat; None: for as long as the store keeps it."""
+    event_type: Expression | None = None
+    ignore: All | None = None
+    lets: int = 0
+    codes: Mapping[str, Codes] = {}
+    """What each destination calls its assets and journeys."""
+    examples: Node | None = None
+
+
+class Ruleset(msgspec.Struct, frozen=True, kw_only=True):
+    """All that is served together: the sources of a folder and the destinations that they may name."""
+
+    version: RulesVersion
+    sources: Mapping[str, Source]
+    destinations: Mapping[str, Destination]
+    warnings: tuple[Problem, ...] = ()
+    """What does not keep it from being served, such as a secret that is not set."""

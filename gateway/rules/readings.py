@@ -1,0 +1,153 @@
+"""Reading the values of a rules file: each takes a node, gives what it says, or reports what is wrong with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Literal
+
+from gateway.intilery.contract import Destination
+from gateway.model import OnUnknown
+from gateway.rules.expressions import Expression, compile_expression, is_expression
+from gateway.rules.mapping import compile_value
+from gateway.rules.nodes import Node, YAMLFile
+from gateway.rules.problems import did_you_mean
+from gateway.rules.roots import ExpressionProblem
+from gateway.rules.scope import Evaluate, Names
+from gateway.rules.spans import Span, span
+from gateway.rules.values import Unreadable
+
+_LET = re.compile(r"[A-Za-z_][\w-]*\Z")
+Entries = dict[str, tuple[Node, Node]]
+"""The entries of a mapping by key: (key, value)."""
+
+
+class Reader:
+    """Reads one file. ``names`` is what may be named at the place that is being read."""
+
+    def __init__(self, yaml: YAMLFile, *, destinations: Mapping[str, Destination]) -> None:
+        self.yaml = yaml
+        self.report = yaml.problem
+        self.destinations = destinations
+        self.names = Names()
+
+    def lets(self, keys: Entries, lets: dict[str, Evaluate]) -> None:
+        if "let" not in keys:
+            return
+        _, node = keys["let"]
+        if node.kind != "map":
+            self.report(node, f"let takes a mapping of names to values; found {node.describe()}")
+            return
+        for key, value in node.entries:
+            if not _LET.match(key.text):
+                self.report(key, f"'{key.text}' is not a name; allowed: letters, digits, _ and -")
+                continue
+            # Compiled before it is named, so a value can read those above it and never itself.
+            lets[key.text] = compile_value(value, self.names, self.report)
+
+    def destination_at(self, node: Node) -> str | Expression | None:
+        if node.kind != "scalar" or not node.text:
+            self.report(node, f"destination takes a name or an expression; found {node.describe()}")
+            return None
+        if is_expression(node.text):
+            return self.expression(node)
+        if node.text not in self.destinations:
+            known = ", ".join(self.destinations) or "none"
+            self.report(
+                node,
+                f"there is no destination '{node.text}'; known: {known}{did_you_mean(node.text, self.destinations)}",
+            )
+            return None
+        return node.text
+
+    def span(self, node: Node, key: str) -> Span | None:
+        if node.kind != "scalar" or node.value is None:
+            self.report(node, f"{key} takes a length of time such as 30m, 2h or 7d; found {node.describe()}")
+            return None
+        try:
+            read = span(node.text)
+        except Unreadable as error:
+            self.report(node, f"{key}: {error}")
+            return None
+        if read.months < 0 or read.days < 0 or read.seconds < 0:
+            self.report(
+                node, f"{key} goes forward in time; found {node.text}; for a time before another use at: with date_add"
+            )
+            return None
+        return read
+
+    def time_expression(self, node: Node) -> Expression | None:
+        if node.kind != "scalar" or not node.text.startswith("$"):
+            self.report(node, f"takes an expression that gives a time, such as $.starts_at; found {node.describe()}")
+            return None
+        return self.expression(node)
+
+    def expression(self, node: Node) -> Expression | None:
+        self.names.place = (node.line, node.column)
+        if "{{" in node.text:
+            self.report(node, "takes an expression such as $.name, not a template")
+            return None
+        try:
+            return compile_expression(node.text, self.names)
+        except ExpressionProblem as problem:
+            self.report(node, str(problem), at=problem.at)
+            return None
+
+    def expressions(self, keys: Entries, key: str, *, many: bool = True) -> tuple[Expression, ...]:
+        if key not in keys:
+            return ()
+        _, node = keys[key]
+        nodes = node.items if node.kind == "list" and many else (node,)
+        compiled: list[Expression] = []
+        for item in nodes:
+            if item.kind != "scalar" or not item.text.startswith("$"):
+                takes = "an expression, or a list of expressions," if many else "an expression"
+                self.report(item, f"{key} takes {takes} such as $.id; found {item.describe()}")
+                continue
+            expression = self.expression(item)
+            if expression is not None:
+                compiled.append(expression)
+        return tuple(compiled)
+
+    def text(self, keys: Entries, key: str) -> str | None:
+        if key not in keys:
+            return None
+        _, node = keys[key]
+        if node.kind != "scalar" or not node.text:
+            self.report(node, f"{key} takes text; found {node.describe()}")
+            return None
+        return node.text
+
+    def choice(self, keys: Entries, key: str, allowed: tuple[str, ...]) -> str | None:
+        text = self.text(keys, key)
+        if text is not None and text not in allowed:
+            self.report(
+                keys[key][1], f"{key} is one of {', '.join(allowed)}; found '{text}'{did_you_mean(text, allowed)}"
+            )
+            return None
+        return text
+
+    def boolean(self, keys: Entries, key: str, default: bool) -> bool:
+        if key not in keys:
+            return default
+        _, node = keys[key]
+        if not isinstance(node.value, bool):
+            self.report(node, f"{key} takes true or false; found {node.describe()}")
+            return default
+        return node.value
+
+    def integer(self, keys: Entries, key: str) -> int:
+        if key not in keys:
+            return 0
+        _, node = keys[key]
+        if not isinstance(node.value, int) or isinstance(node.value, bool) or abs(node.value) > 1000:
+            self.report(node, f"{key} takes a whole number from -1000 to 1000; found {node.describe()}")
+            return 0
+        return node.value
+
+    def on_unknown(self, keys: Entries) -> OnUnknown | None:
+        text = self.choice(keys, "on_unknown_outcome", tuple(OnUnknown))
+        return OnUnknown(text) if text else None
+
+    def mode(self, keys: Entries) -> Literal["live", "dry_run"]:
+        return "dry_run" if self.choice(keys, "mode", ("live", "dry_run")) == "dry_run" else "live"

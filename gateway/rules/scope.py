@@ -1,0 +1,154 @@
+"""What an expression can see while one webhook is translated, and what it may name when a file is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import msgspec
+
+from gateway.rules.finders import Budget
+from gateway.rules.tables import Table
+from gateway.rules.values import MISSING
+
+MAX_WARNINGS = 50
+
+
+class Warned(msgspec.Struct, frozen=True, kw_only=True):
+    """A filter that could not read its input."""
+
+    rule: str
+    path: str
+    """The expression."""
+    message: str
+
+
+class EvaluationFailed(Exception):
+    """An expression that its author declared required, or put into a template, can't be had: a mapping error."""
+
+    def __init__(self, message: str, *, path: str) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class Codes(msgspec.Struct, frozen=True, kw_only=True):
+    """What one destination calls its assets and journeys."""
+
+    name: str
+    asset: Mapping[str, str]
+    journey: Mapping[str, str]
+
+
+class Scope:
+    """One webhook under translation. Only memos and warnings change while it lives."""
+
+    __slots__ = (
+        "batch", "body", "budget", "codes", "fetched", "headers", "item", "lets", "outer", "path", "query",
+        "rule", "rule_lets", "warnings", "webhook",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        *,
+        body: Any,
+        headers: Mapping[str, str],
+        query: Mapping[str, Any],
+        path: Mapping[str, str],
+        webhook: Mapping[str, Any],
+        lets: int,
+        batch: Any = MISSING,
+        fetched: Any = MISSING,
+    ) -> None:
+        self.body = body
+        self.headers = headers
+        self.query = query
+        self.path = path
+        self.webhook = webhook
+        self.batch = batch
+        self.fetched = fetched
+        self.budget = Budget()
+        self.item: Any = MISSING
+        self.outer: Any = MISSING
+        self.codes: Codes | None = None
+        self.rule = ""
+        self.lets: list[Any] = [UNSET] * lets
+        self.rule_lets: list[Any] = []
+        self.warnings: list[Warned] = []
+
+    def warn(self, path: str, message: str) -> None:
+        """Note that a filter could not read its input."""
+        if len(self.warnings) < MAX_WARNINGS:
+            self.warnings.append(Warned(rule=self.rule, path=path, message=message))
+
+
+class _Unset:
+    """A let that nobody has asked for yet."""
+
+
+UNSET = _Unset()
+
+Evaluate = Callable[[Scope], Any]
+"""A compiled value: a scope to a JSON value, or MISSING."""
+
+
+class Names:
+    """What may be named at one place of a rules file; each compiler reads it, ``load`` makes it."""
+
+    def __init__(
+        self,
+        *,
+        path_parts: tuple[str, ...] = (),
+        tables: Mapping[str, Table] | None = None,
+        fetches: tuple[str, ...] = (),
+        zone: ZoneInfo | None = None,
+        batch: bool = False,
+    ) -> None:
+        self.lets: dict[str, Evaluate] = {}
+        """The source's named values, in order."""
+        self.rule_lets: dict[str, Evaluate] = {}
+        """The rule's."""
+        self.path_parts = path_parts
+        self.tables = tables or {}
+        self.fetches = fetches
+        self.zone = zone
+        self.batch = batch
+        self.loops = 0
+        """How many elements stand around this place: 1 makes ``$item`` known, 2 ``$outer``."""
+        self.codes: list[tuple[str, str, int, int]] = []
+        """Each ``$asset`` and ``$journey`` that was compiled: (kind, name, line, column)."""
+        self.reads: set[str] = set()
+        """The roots that were read since this was last cleared."""
+        self.in_call = False
+        """Whether this place is under a command, where a destination is chosen and its codes are known."""
+        self.place: tuple[int, int] = (1, 1)
+        """Line and column of the node that is being compiled."""
+
+    def in_loop(self) -> Names:
+        """The names inside one more ``for_each`` or ``$each``. Records go to the same lists."""
+        inner = Names(
+            path_parts=self.path_parts,
+            tables=self.tables,
+            fetches=self.fetches,
+            zone=self.zone,
+            batch=self.batch,
+        )
+        inner.lets = self.lets
+        inner.rule_lets = self.rule_lets
+        inner.loops = self.loops + 1
+        inner.codes = self.codes
+        inner.reads = self.reads
+        inner.in_call = self.in_call
+        inner.place = self.place
+        return inner
+
+
+def webhook_facts(*, id: str, source: str, received_at: datetime, event_type: str | None) -> dict[str, Any]:
+    """What ``$webhook`` gives."""
+    return {
+        "id": id,
+        "source": source,
+        "received_at": received_at.isoformat().replace("+00:00", "Z"),
+        "event_type": MISSING if event_type is None else event_type,
+    }

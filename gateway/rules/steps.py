@@ -1,0 +1,181 @@
+"""One filter of an expression, bound to its arguments: a step from a value to a value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+from gateway.rules.filters import FILTERS, Filter, Param, RequiredMissing, Unreadable, suggest
+from gateway.rules.problems import did_you_mean
+from gateway.rules.roots import ExpressionProblem, body_path, compile_source
+from gateway.rules.scope import Evaluate, EvaluationFailed, Names, Scope
+from gateway.rules.syntax import Argument, Call
+from gateway.rules.values import MISSING, describe, is_nothing
+
+Step = Callable[[Any, Scope], Any]
+
+
+def compile_step(call: Call, text: str, names: Names) -> Step:
+    filter = FILTERS.get(call.name)
+    if filter is None:
+        near = suggest(call.name)
+        hint = f"; did you mean '{near}'?" if near else f"; allowed: {', '.join(sorted(FILTERS))}"
+        raise ExpressionProblem(f"there is no filter '{call.name}'{hint}", call.at)
+    arguments = _bind(filter, call, names)
+    function, takes_missing = filter.function, filter.takes_missing
+    dynamic = any(_is_dynamic(argument) for argument in arguments)
+
+    def step(value: Any, scope: Scope) -> Any:
+        if value is MISSING and not takes_missing:
+            return MISSING
+        try:
+            return function(value, *(_resolve(arguments, scope) if dynamic else arguments))
+        except Unreadable as unreadable:
+            scope.warn(text, f"{call.name}: {unreadable}")
+            return MISSING
+        except RequiredMissing:
+            raise EvaluationFailed(f"{text} is required, and it is {describe(value)}", path=text) from None
+
+    return step
+
+
+class _Dynamic:
+    """An argument that is read from the payload."""
+
+    def __init__(self, evaluate: Evaluate, param: Param) -> None:
+        self.evaluate = evaluate
+        self.param = param
+        self.prepare = lru_cache(maxsize=256)(param.prepare)
+
+    def __call__(self, scope: Scope) -> Any:
+        value = self.evaluate(scope)
+        if self.param.kind == "value":
+            return value
+        if is_nothing(value):
+            return self.param.default
+        try:
+            return self.prepare(value) if isinstance(value, str | int) else self.param.prepare(value)
+        except ValueError as error:
+            raise Unreadable(f"{self.param.name}: {error}") from None
+
+
+def _is_dynamic(argument: Any) -> bool:
+    return isinstance(argument, _Dynamic) or (
+        isinstance(argument, tuple) and any(isinstance(one, _Dynamic) for one in argument)
+    )
+
+
+def _resolve(arguments: Any, scope: Scope) -> list[Any]:
+    return [
+        argument(scope)
+        if isinstance(argument, _Dynamic)
+        else tuple(_resolve(argument, scope))
+        if isinstance(argument, tuple)
+        else argument
+        for argument in arguments
+    ]
+
+
+def _bind(filter: Filter, call: Call, names: Names) -> list[Any]:
+    """The arguments in the order of the parameters, prepared, with defaults filled in."""
+    given: dict[str, Any] = {}
+    positional = [argument for argument in call.arguments if argument.name is None]
+    params = list(filter.params)
+    for argument in call.arguments:
+        if argument.name is None:
+            continue
+        param = next((one for one in params if one.name == argument.name), None)
+        if param is None:
+            allowed = ", ".join(one.name for one in params) or "none"
+            raise ExpressionProblem(
+                f"{call.name} has no argument '{argument.name}'; allowed: {allowed}"
+                f"{did_you_mean(argument.name, [one.name for one in params])}",
+                argument.at,
+            )
+        if param.name in given:
+            raise ExpressionProblem(f"{call.name}: the argument '{param.name}' stands twice", argument.at)
+        prepared = _prepared(param, argument, call, names)
+        given[param.name] = (prepared,) if param.many else prepared
+    for param in params:
+        if param.name in given:
+            continue
+        if param.many:
+            taken = tuple(_prepared(param, argument, call, names) for argument in positional)
+            positional = []
+            if taken or not param.required:
+                given[param.name] = taken
+        elif positional:
+            given[param.name] = _prepared(param, positional.pop(0), call, names)
+    if positional:
+        raise ExpressionProblem(
+            f"{call.name} takes {_count(len(params))}; '{positional[0].value}' is one too many: {usage(filter)}",
+            positional[0].at,
+        )
+    bound: list[Any] = []
+    for param in params:
+        if param.name in given:
+            bound.append(given[param.name])
+        elif param.required:
+            raise ExpressionProblem(f"{call.name} needs '{param.name}' ({param.summary}): {usage(filter)}", call.at)
+        elif param.kind == "zone" and names.zone is not None:
+            bound.append(names.zone)
+        else:
+            bound.append(param.default)
+    return bound
+
+
+def _count(number: int) -> str:
+    return "no arguments" if number == 0 else "one argument" if number == 1 else f"at most {number} arguments"
+
+
+def usage(filter: Filter) -> str:
+    """How a filter is written: ``round(digits)``."""
+    params = ", ".join(
+        f"{param.name}…" if param.many else param.name if param.required else f"{param.name}?"
+        for param in filter.params
+    )
+    return f"{filter.name}({params})" if params else filter.name
+
+
+def _prepared(param: Param, argument: Argument, call: Call, names: Names) -> Any:
+    if param.kind == "path":
+        return _relative(param, argument, call)
+    if param.kind == "table":
+        if argument.value not in names.tables:
+            known = ", ".join(names.tables) or "none: the file has no tables"
+            raise ExpressionProblem(
+                f"there is no table '{argument.value}'; known: {known}"
+                f"{did_you_mean(str(argument.value), names.tables)}",
+                argument.at,
+            )
+        return names.tables[argument.value]
+    if argument.kind == "word":
+        raise ExpressionProblem(f"{call.name}: text stands in quotes: '{argument.value}'", argument.at)
+    if argument.kind == "path":
+        return _Dynamic(compile_source(argument.value, argument.at, names), param)
+    try:
+        return param.prepare(argument.value)
+    except ValueError as error:
+        raise ExpressionProblem(f"{call.name}: {param.name}: {error}", argument.at) from None
+
+
+def _relative(param: Param, argument: Argument, call: Call) -> Callable[[Any], Any]:
+    text = argument.value
+    if not isinstance(text, str):
+        raise ExpressionProblem(
+            f"{call.name}: {param.name} is a path such as 'price.amount'; found {describe(text)}", argument.at
+        )
+    if text.startswith("$item"):
+        text = text.removeprefix("$item")
+    elif text.startswith(("@", "$")):
+        text = text[1:]
+    absolute = "$" + text if text.startswith(("[", ".")) or not text else "$." + text
+    compiled = body_path(absolute, argument.at)
+    if compiled.get is None:
+        raise ExpressionProblem(
+            f"{call.name}: {param.name} names one place in each element; '{argument.value}' can name several",
+            argument.at,
+        )
+    getter: Callable[[Any], Any] = compiled.get
+    return getter

@@ -1,0 +1,242 @@
+"""A webhook becomes commands: pure, without I/O, and the same for the same webhook and rules every time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from gateway.errors import MappingError
+from gateway.model import Command, MappingProblem, WebhookState
+from gateway.rules.commands import CommandMaker
+from gateway.rules.finders import NODE_BUDGET, OverBudget
+from gateway.rules.mapping import elements_of
+from gateway.rules.model import Arrival, Rule, Source, TraceLine, Translation
+from gateway.rules.scope import UNSET, EvaluationFailed, Scope, webhook_facts
+from gateway.rules.values import MISSING, as_text, describe, is_nothing
+
+MAX_ERRORS = 100
+"""Mapping errors kept of one webhook."""
+MAX_COMMANDS = 10_000
+"""Commands that one webhook may become."""
+
+
+def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = False) -> Translation:
+    """Run a source's rules over a webhook. Never raises; what went wrong is in the answer.
+
+    ``now`` is when the commands are made: the moment of receipt, or of a replay. Lengths (``delay``, ``expires``) count
+    from the receipt all the same, so that a replay never sends stale mail.
+
+    With ``trace`` every rule is looked at and says why it matched or did not; without, rules that cannot match are
+    passed over by index.
+    """
+    scope = _scope(source, arrival)
+    try:
+        event_type = _text(source.event_type, scope)
+        scope.webhook = webhook_facts(
+            id=arrival.webhook_id, source=source.name, received_at=arrival.received_at, event_type=event_type
+        )
+        dedup_key = _dedup_key(source, scope)
+    except (OverBudget, EvaluationFailed) as error:
+        return Translation(state=WebhookState.UNTRANSLATABLE, reason=_reason(error))
+    run = _Run(source, arrival, scope, now=now, trace=trace)
+    try:
+        state, reason = run.all()
+    except OverBudget as error:
+        run.commands.clear()
+        state, reason = WebhookState.UNTRANSLATABLE, _reason(error)
+    return Translation(
+        state=state,
+        reason=reason,
+        commands=tuple(run.commands),
+        errors=tuple(run.errors[:MAX_ERRORS]),
+        warnings=tuple(
+            MappingProblem(rule=warned.rule, path=warned.path, message=warned.message) for warned in scope.warnings
+        ),
+        matched=tuple(run.matched),
+        trace=tuple(run.lines),
+        dedup_key=dedup_key,
+        event_type=event_type,
+    )
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OverBudget):
+        return f"the rules' paths would visit more than {NODE_BUDGET:,} values of this payload"
+    return str(error)
+
+
+def _scope(source: Source, arrival: Arrival) -> Scope:
+    return Scope(
+        body=arrival.body,
+        headers=arrival.headers,
+        query=arrival.query,
+        path=arrival.path,
+        webhook={},
+        lets=source.lets,
+    )
+
+
+def _text(expression: Any, scope: Scope) -> str | None:
+    if expression is None:
+        return None
+    value = expression.evaluate(scope)
+    return None if is_nothing(value) else as_text(value)
+
+
+def _dedup_key(source: Source, scope: Scope) -> str | None:
+    """The parts that are something, each with its length, so that no two different lists of parts are one key."""
+    parts: list[str] = []
+    for expression in source.dedup_key:
+        text = _text(expression, scope)
+        if text is None:
+            return None
+        parts.append(text)
+    if len(parts) == 1:
+        return parts[0]
+    return "|".join(f"{len(part)}:{part}" for part in parts) or None
+
+
+class _Run:
+    """One pass over the rules."""
+
+    def __init__(self, source: Source, arrival: Arrival, scope: Scope, *, now: datetime, trace: bool) -> None:
+        self.maker = CommandMaker(source, arrival, now=now)
+        self.source = source
+        self.arrival = arrival
+        self.scope = scope
+        self.trace = trace
+        self.commands: list[Command] = []
+        self.errors: list[MappingProblem] = []
+        self.matched: list[str] = []
+        self.lines: list[TraceLine] = []
+
+    def all(self) -> tuple[WebhookState, str | None]:
+        """Run every rule that may match; return what became of the webhook."""
+        ignore = self.source.ignore
+        if ignore is not None and ignore.holds(self.scope):
+            return WebhookState.IGNORED, "the source's ignore conditions hold"
+        stopped = ""
+        for rule in self._candidates():
+            scope = self.scope
+            scope.rule_lets = [UNSET] * rule.lets
+            if stopped:
+                self._line(rule, False, f"not looked at: rule '{stopped}' matched and says stop")
+            elif not rule.enabled:
+                self._line(rule, False, "is switched off (enabled: false)")
+            elif not rule.when.holds(scope):
+                if self.trace:
+                    self._line(rule, False, rule.when.why_not(scope))
+            else:
+                self.matched.append(rule.id)
+                self._rule(rule)
+                if rule.stop:
+                    stopped = rule.name
+                    if not self.trace:
+                        break
+        if self.commands or (self.matched and not self.errors):
+            return WebhookState.TRANSLATED, None
+        if self.matched:
+            return WebhookState.UNTRANSLATABLE, self.errors[0].message
+        return WebhookState.UNMATCHED, None
+
+    def _candidates(self) -> tuple[Rule, ...]:
+        index = self.source.index
+        if index is None or self.trace:
+            return self.source.rules
+        try:
+            value = index.evaluate(self.scope)
+        except EvaluationFailed:
+            return self.source.rules
+        kind = type(value)
+        if kind is str or kind is int or kind is Decimal:
+            return index.by_value.get(value, index.others)
+        # Lists are tested by their elements, and the rest is rare: every rule looks for itself.
+        return self.source.rules
+
+    def _line(self, rule: Rule, matched: bool, why: str) -> None:
+        if self.trace:
+            self.lines.append(TraceLine(rule=rule.name, matched=matched, why=why))
+
+    def _rule(self, rule: Rule) -> None:
+        scope = self.scope
+        scope.rule = rule.id
+        before = len(self.commands), len(self.errors)
+        for element in self._elements(rule):
+            scope.rule_lets = [UNSET] * rule.lets
+            try:
+                if rule.key is not None:
+                    element = self._key(rule)
+                made = self.maker.make(rule, element, scope)
+                if len(self.commands) + len(made) > MAX_COMMANDS:
+                    raise MappingError(f"a webhook becomes at most {MAX_COMMANDS:,} commands")
+                self.commands.extend(made)
+            except MappingError as error:
+                self._error(rule, error, element)
+            except EvaluationFailed as failed:
+                self._error(rule, MappingError(str(failed), path=failed.path), element)
+        scope.item = MISSING
+        scope.rule = ""
+        self._line(rule, True, _outcome(self.commands[before[0] :], self.errors[before[1] :]))
+
+    def _elements(self, rule: Rule) -> Iterator[str]:
+        """The identity of each element in turn, with ``$item`` set."""
+        if rule.for_each is None:
+            yield ""
+            return
+        try:
+            elements = elements_of(rule.for_each(self.scope))
+        except EvaluationFailed as failed:
+            self._error(rule, MappingError(str(failed), field="for_each", path=failed.path), "")
+            return
+        if elements is MISSING:
+            self._error(
+                rule,
+                MappingError(
+                    f"for_each is nothing: {rule.for_each_text} is missing", field="for_each", path=rule.for_each_text
+                ),
+                "",
+            )
+            return
+        if len(elements) > MAX_COMMANDS:
+            self._error(
+                rule,
+                MappingError(
+                    f"for_each has {len(elements):,} elements; at most {MAX_COMMANDS:,}",
+                    field="for_each",
+                    path=rule.for_each_text,
+                ),
+                "",
+            )
+            return
+        self.scope.budget.spend(len(elements))
+        for number, item in enumerate(elements):
+            self.scope.item = item
+            yield str(number)
+
+    def _key(self, rule: Rule) -> str:
+        assert rule.key is not None
+        value = rule.key(self.scope)
+        text = None if is_nothing(value) else as_text(value)
+        if text is None:
+            raise MappingError(
+                f"key is {describe(value)}; it names the element and so must be text or a number", field="key"
+            )
+        return text
+
+    def _error(self, rule: Rule, error: MappingError, element: str) -> None:
+        if len(self.errors) <= MAX_ERRORS:
+            self.errors.append(
+                MappingProblem(rule=rule.id, field=error.field, path=error.path, message=error.message, element=element)
+            )
+
+
+def _outcome(commands: list[Command], errors: list[MappingProblem]) -> str:
+    """What became of a matched rule, for its line of the trace."""
+    made = ", ".join(f"{command.command} to '{command.user_id}'" for command in commands[:5])
+    if len(commands) > 5:
+        made += f" and {len(commands) - 5} more"
+    if errors:
+        return f"matched; {made + '; ' if made else ''}{len(errors)} failed: {errors[0].message}"
+    return f"matched; {made or 'nothing to send: the list is empty'}"
