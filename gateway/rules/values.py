@@ -17,7 +17,7 @@ MAX_DIGITS: Final = 1_000
 DESCRIPTION_LENGTH: Final = 60
 """Characters of a value's description in a message."""
 
-_MAX_BITS: int = (10**MAX_DIGITS - 1).bit_length()
+_TOO_LARGE: int = 10**MAX_DIGITS
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 
 
@@ -67,7 +67,7 @@ def is_nothing(value: Any) -> bool:
 def is_bounded(number: int | Decimal) -> bool:
     """Whether a number is finite, has at most 1,000 digits and an exponent within ±1,000."""
     if isinstance(number, int):
-        return number.bit_length() <= _MAX_BITS
+        return -_TOO_LARGE < number < _TOO_LARGE
     _, digits, exponent = number.as_tuple()
     if not isinstance(exponent, int):  # infinite, or not a number
         return False
