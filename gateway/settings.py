@@ -156,9 +156,9 @@ SETTINGS: tuple[Setting, ...] = (
     ),
     Setting(
         name="GATEWAY_MAX_BODY",
-        default="1MB",
+        default="10MB",
         read=size,
-        help="Largest webhook body where its source sets no limit of its own.",
+        help="Largest webhook body of any source, whatever its own limit (1 MB where a rules file sets none) is.",
     ),
     Setting(
         name="GATEWAY_BODY_TIMEOUT",

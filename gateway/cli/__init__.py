@@ -1,0 +1,54 @@
+"""The command line, ``gateway``: one group, one file per family of commands.
+
+Errors go to stderr. The exit status is 0 where all is good, 1 for a finding, 2 for wrong usage. With ``--json``, stdout
+is JSON and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from gateway import __version__
+from gateway.cli.demo import demo
+from gateway.cli.group import ReportingGroup
+from gateway.cli.library import add, library
+from gateway.cli.reading import commands, replay, show, webhooks
+from gateway.cli.rules import check, test, try_
+from gateway.cli.sandbox import sandbox
+from gateway.cli.serve import serve
+
+
+@click.group(cls=ReportingGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="gateway")
+@click.pass_context
+def main(context: click.Context) -> None:
+    """Turn webhooks into Intilery commands by declarative rules.
+
+    First steps: gateway demo, then gateway library and gateway add.
+    """
+    if not __debug__:
+        # Also said where an application is created; here it comes before anything that needs assertions.
+        click.echo("gateway: python runs with -O or PYTHONOPTIMIZE; run it without: assertions are needed", err=True)
+        sys.exit(2)
+    if os.environ.get("NO_COLOR"):
+        context.color = False
+
+
+for _command in (
+    serve,
+    demo,
+    sandbox,
+    check,
+    test,
+    try_,
+    library,
+    add,
+    webhooks,
+    commands,
+    show,
+    replay,
+):
+    main.add_command(_command)

@@ -1,0 +1,210 @@
+"""The API: the store's rows and the acts of an operator over HTTP, behind a bearer token."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway.admin import views
+from gateway.admin.access import Access
+from gateway.admin.filters import command_filter, webhook_filter
+from gateway.admin.openapi import openapi
+from gateway.admin.trying import attempt_translation
+from gateway.admin.versions import Versions
+from gateway.errors import (
+    BodyTooLarge,
+    Conflict,
+    NotFound,
+    Rejected,
+    StoreError,
+    UnknownSource,
+    UnreadableRequest,
+)
+from gateway.problem import PROBLEM_TYPE, problem_body
+from gateway.rules import Ruleset
+from gateway.store import Store
+from gateway.telemetry import EXPOSITION_TYPE, Telemetry
+
+MAX_REQUEST = 10_000_000
+"""Bytes of a request to the API."""
+
+T = TypeVar("T")
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class Running(Protocol):
+    """What the API needs of a running gateway."""
+
+    @property
+    def store(self) -> Store: ...
+    @property
+    def ruleset(self) -> Ruleset: ...
+    @property
+    def versions(self) -> Versions: ...
+    @property
+    def telemetry(self) -> Telemetry: ...
+    @property
+    def now(self) -> Callable[[], datetime]: ...
+
+    def wake(self, destinations: Any = None) -> None:
+        """Commands may be due."""
+
+    async def status(self) -> dict[str, Any]:
+        """The state of everything, as JSON."""
+
+
+class TryRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of ``POST /api/try``."""
+
+    source: str
+    body: msgspec.Raw | None = None
+    """Any JSON value: the payload."""
+    text: str | None = None
+    """Instead of ``body``: the payload as text, for what is not JSON."""
+    headers: dict[str, str] = {}
+    query: str = ""
+    path: str = ""
+
+
+class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of ``POST /api/replay``."""
+
+    id: str
+
+
+class API:
+    """The endpoints of one gateway."""
+
+    def __init__(self, running: Running, access: Access) -> None:
+        self._running = running
+        self._access = access
+
+    def routes(self) -> list[Route]:
+        """What ``create_app`` serves. Each path and method stands in :func:`~gateway.admin.openapi.openapi`."""
+        looking = [
+            ("/metrics", self.metrics),
+            ("/api/webhooks", self.webhooks),
+            ("/api/webhooks/{id}", self.webhook),
+            ("/api/commands", self.commands),
+            ("/api/commands/{id}", self.command),
+            ("/api/status", self.status),
+            ("/api/openapi.json", self.openapi),
+        ]
+        acting = [("/api/replay", self.replay)]
+        # Trying changes nothing: whoever may look may try.
+        trying = [("/api/try", self.try_)]
+        return [
+            *(Route(path, self._guarded(endpoint, acting=False), methods=["GET"]) for path, endpoint in looking),
+            *(Route(path, self._guarded(endpoint, acting=False), methods=["POST"]) for path, endpoint in trying),
+            *(Route(path, self._guarded(endpoint, acting=True), methods=["POST"]) for path, endpoint in acting),
+        ]
+
+    def _guarded(self, endpoint: Endpoint, *, acting: bool) -> Endpoint:
+        async def guarded(request: Request) -> Response:
+            try:
+                self._access.admit(request.headers.get("authorization"), acting=acting)
+                return await endpoint(request)
+            except Rejected as rejected:
+                return problem(rejected)
+            except NotFound as error:
+                return problem_response(404, "Not found", str(error))
+            except Conflict as error:
+                return problem_response(409, "Conflict", str(error))
+            except StoreError as error:
+                self._running.telemetry.store_failed(endpoint.__name__.strip("_"))
+                return problem_response(503, "The store can't be used now", str(error), {"retry-after": "10"})
+
+        return guarded
+
+    async def webhooks(self, request: Request) -> Response:
+        filter_, asked = webhook_filter(dict(request.query_params), now=self._running.now())
+        return as_json(await views.webhooks(self._running.store, filter_, asked))
+
+    async def webhook(self, request: Request) -> Response:
+        return as_json(await views.webhook(self._running.store, self._running.versions, request.path_params["id"]))
+
+    async def commands(self, request: Request) -> Response:
+        filter_, asked = command_filter(dict(request.query_params), now=self._running.now())
+        return as_json(await views.commands(self._running.store, filter_, asked))
+
+    async def command(self, request: Request) -> Response:
+        return as_json(await views.command(self._running.store, request.path_params["id"]))
+
+    async def status(self, request: Request) -> Response:
+        return as_json(await self._running.status())
+
+    async def openapi(self, request: Request) -> Response:
+        return as_json(openapi())
+
+    async def metrics(self, request: Request) -> Response:
+        telemetry = self._running.telemetry
+        telemetry.backlog(await self._running.store.backlog())
+        return Response(telemetry.exposition(), headers={"content-type": EXPOSITION_TYPE})
+
+    async def try_(self, request: Request) -> Response:
+        asked = await _decoded(request, TryRequest)
+        if (asked.body is None) == (asked.text is None):
+            raise UnreadableRequest("the request holds neither or both of body and text; allowed: one of them")
+        body = bytes(asked.body) if asked.body is not None else (asked.text or "").encode()
+        return as_json(
+            attempt_translation(
+                self._running.ruleset,
+                asked.source,
+                body,
+                headers=asked.headers,
+                query=asked.query,
+                path=asked.path,
+                now=self._running.now(),
+            )
+        )
+
+    async def replay(self, request: Request) -> Response:
+        asked = await _decoded(request, ReplayRequest)
+        running = self._running
+        try:
+            done = await views.replay(running.store, running.ruleset, asked.id, now=running.now())
+        except UnknownSource as error:
+            return problem_response(409, "Conflict", str(error))
+        running.wake()
+        return as_json(done)
+
+
+async def _decoded(request: Request, shape: type[T]) -> T:
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > MAX_REQUEST:
+            raise BodyTooLarge(f"the request has over {MAX_REQUEST:,} bytes; allowed: {MAX_REQUEST:,}")
+    try:
+        return msgspec.json.decode(body, type=shape)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableRequest(f"the request's body is not what is needed here: {error}") from error
+
+
+def as_json(view: Mapping[str, Any], status: int = 200) -> Response:
+    """An answer, its numbers exact."""
+    return Response(
+        views.encode(view),
+        status,
+        headers={"content-type": "application/json", "cache-control": "no-store", "x-content-type-options": "nosniff"},
+    )
+
+
+def problem(rejected: Rejected) -> Response:
+    """A refusal. Whoever holds the token, or should, gets the whole message."""
+    headers = {"www-authenticate": 'Bearer realm="gateway"'} if rejected.status == 401 else {}
+    return problem_response(rejected.status, rejected.title, str(rejected), headers)
+
+
+def problem_response(status: int, title: str, detail: str, headers: Mapping[str, str] | None = None) -> Response:
+    """``application/problem+json`` (RFC 9457)."""
+    body = problem_body(status=status, title=title, detail=detail)
+    return Response(
+        body, status, headers={"content-type": PROBLEM_TYPE, "cache-control": "no-store", **(headers or {})}
+    )

@@ -1,0 +1,277 @@
+"""The description of the API for machines: OpenAPI 3.1, at ``/api/openapi.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from gateway import __version__
+from gateway.admin.filters import COMMAND_FILTERS, MAX_LIMIT, WEBHOOK_FILTERS
+from gateway.model import CommandState, Outcome, WebhookState
+from gateway.problem import PROBLEM_TYPE
+
+Schema = dict[str, Any]
+
+_TEXT: Schema = {"type": "string"}
+_WHOLE: Schema = {"type": "integer"}
+_MOMENT: Schema = {"type": "string", "format": "date-time"}
+_ANYTHING: Schema = {}
+
+_HELP = {
+    "state": "Only those in this state.",
+    "errors": "true: only those with mapping errors; false: only those without.",
+    "source": "Only those of this source.",
+    "type": "Only those of this event type.",
+    "rule": "Only those of this rule (its id).",
+    "rules_version": "Only those that met this version of the rules.",
+    "user": "Only those of this customer (userId).",
+    "since": "From this moment on: 2026-01-05T10:00:00Z, or a length of time ago: 2h.",
+    "until": "Before this moment.",
+    "text": "Only those that hold this text.",
+    "destination": "Only those for this destination.",
+    "command": "send_email, send_sms, send_print, send_push, start_journey, identify or track.",
+    "webhook": "Only those of this webhook (its id).",
+    "limit": f"Rows of a page, 1 to {MAX_LIMIT}; 50 if not given.",
+    "cursor": "The `next` of the page before.",
+}
+
+
+def openapi() -> Schema:
+    """The document. A test holds it to the routes that are served."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Intilery webhook gateway",
+            "version": __version__,
+            "description": "What came in, what became of it, and where it stands on its way to Intilery.",
+        },
+        "security": [{"token": []}],
+        "paths": {
+            "/api/webhooks": {
+                "get": _operation(
+                    "List webhooks, newest first", _page("WebhookRow"), parameters=_query(WEBHOOK_FILTERS)
+                )
+            },
+            "/api/webhooks/{id}": {
+                "get": _operation(
+                    "One webhook: request, trace, commands and attempts",
+                    _ref("Webhook"),
+                    parameters=[_ID],
+                    missing=True,
+                )
+            },
+            "/api/commands": {
+                "get": _operation(
+                    "List commands, newest first", _page("CommandRow"), parameters=_query(COMMAND_FILTERS)
+                )
+            },
+            "/api/commands/{id}": {
+                "get": _operation("One command with its attempts", _ref("Command"), parameters=[_ID], missing=True)
+            },
+            "/api/status": {"get": _operation("Sources, destinations, backlog, store", {"type": "object"})},
+            "/api/try": {
+                "post": _operation(
+                    "What a payload would become; stores and sends nothing",
+                    _ref("Tried"),
+                    body=_object(
+                        ("source",),
+                        source=_TEXT,
+                        body={"description": "The payload, any JSON."},
+                        text={"type": "string", "description": "The payload as text, instead of body."},
+                        headers={"type": "object", "additionalProperties": _TEXT},
+                        query=_TEXT,
+                        path={"type": "string", "description": "What stands behind /hooks/{source}/."},
+                    ),
+                    missing=True,
+                )
+            },
+            "/api/replay": {
+                "post": _operation(
+                    "Run the rules of today over a stored webhook; what was delivered stays",
+                    _ref("Replayed"),
+                    body=_object(("id",), id=_TEXT),
+                    missing=True,
+                )
+            },
+            "/api/openapi.json": {"get": _operation("This document", {"type": "object"})},
+            "/metrics": {
+                "get": {
+                    "summary": "Prometheus metrics",
+                    "responses": {"200": {"description": "Text format", "content": {"text/plain": {"schema": _TEXT}}}},
+                }
+            },
+            "/healthz": {"get": _open("The process is alive")},
+            "/readyz": {"get": _open("Webhooks can be taken in; 503 with the reasons where not", failing="503")},
+        },
+        "components": {
+            "securitySchemes": {
+                "token": {
+                    "type": "http",
+                    "scheme": "bearer",
+                    "description": "GATEWAY_ADMIN_TOKEN; to look only, GATEWAY_READ_TOKEN.",
+                }
+            },
+            "schemas": _schemas(),
+        },
+    }
+
+
+def _schemas() -> dict[str, Schema]:
+    webhook_row = {
+        "id": _TEXT,
+        "source": _TEXT,
+        "received_at": _MOMENT,
+        "state": {"enum": list(WebhookState)},
+        "reason": _TEXT,
+        "errors": _list(_ref("MappingProblem")),
+        "matched": _list(_TEXT),
+        "dedup_key": {"type": ["string", "null"]},
+        "event_type": {"type": ["string", "null"]},
+        "rules_version": _TEXT,
+        "repeats": _WHOLE,
+    }
+    command_row = {
+        "id": _TEXT,
+        "webhook": _TEXT,
+        "source": _TEXT,
+        "rule": _TEXT,
+        "element": _TEXT,
+        "command": _TEXT,
+        "action": {"enum": ["track", "identify"]},
+        "destination": _TEXT,
+        "user_id": _TEXT,
+        "state": {"enum": list(CommandState)},
+        "reason": _TEXT,
+        "body": {"type": "object"},
+        "created_at": _MOMENT,
+        "not_before": _MOMENT,
+        "expires_at": _MOMENT,
+        "due_at": _MOMENT,
+        "finished_at": _MOMENT,
+        "after": {"type": "string", "description": "The id of the identify that must be accepted first."},
+        "intilery_event_id": _TEXT,
+        "attempt_count": _WHOLE,
+    }
+    return {
+        "MappingProblem": _object(
+            ("rule", "message"), rule=_TEXT, field=_TEXT, path=_TEXT, message=_TEXT, element=_TEXT
+        ),
+        "TraceLine": _object(("rule", "matched", "why"), rule=_TEXT, matched={"type": "boolean"}, why=_TEXT),
+        "Attempt": _object(
+            ("at", "outcome"),
+            at=_MOMENT,
+            status=_WHOLE,
+            outcome={"enum": list(Outcome)},
+            message=_TEXT,
+            duration_ms={"type": "number"},
+        ),
+        "WebhookRow": _object(("id", "source", "received_at", "state"), **webhook_row),
+        "Webhook": _object(
+            ("id", "source", "received_at", "state", "headers", "body", "trace", "commands"),
+            **webhook_row,
+            method=_TEXT,
+            path=_TEXT,
+            query=_TEXT,
+            headers={"type": "array", "items": {"type": "array", "prefixItems": [_TEXT, _TEXT]}},
+            body=_ANYTHING,
+            body_encoding={"enum": ["json", "text", "base64"]},
+            trace=_list(_ref("TraceLine")),
+            trace_missing={"type": "string", "description": "Why there is no trace."},
+            commands=_list(_ref("Command")),
+        ),
+        "CommandRow": _object(("id", "webhook", "command", "state"), **command_row),
+        "Command": _object(
+            ("id", "webhook", "command", "state", "attempts"), **command_row, attempts=_list(_ref("Attempt"))
+        ),
+        "Tried": _object(
+            ("source", "state", "commands", "trace", "errors", "warnings"),
+            source=_TEXT,
+            state={"enum": list(WebhookState)},
+            commands=_list(
+                _object(
+                    ("rule", "command", "destination", "action", "body"),
+                    rule=_TEXT,
+                    command=_TEXT,
+                    destination=_TEXT,
+                    action={"enum": ["track", "identify"]},
+                    body={"type": "object"},
+                    not_before=_MOMENT,
+                    expires_at=_MOMENT,
+                )
+            ),
+            trace=_list(_ref("TraceLine")),
+            errors=_list(_ref("MappingProblem")),
+            warnings=_list(_ref("MappingProblem")),
+        ),
+        "Replayed": _object(
+            ("id", "state", "created", "replaced", "withdrawn", "kept"),
+            id=_TEXT,
+            state={"enum": list(WebhookState)},
+            reason=_TEXT,
+            errors=_list(_ref("MappingProblem")),
+            rules_version=_TEXT,
+            **{name: _list(_TEXT) for name in ("created", "replaced", "withdrawn", "kept")},
+        ),
+        "Problem": _object(("title", "status", "detail"), title=_TEXT, status=_WHOLE, detail=_TEXT),
+    }
+
+
+_ID: Schema = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
+
+
+def _operation(
+    summary: str,
+    answer: Schema,
+    *,
+    parameters: list[Schema] | None = None,
+    body: Schema | None = None,
+    missing: bool = False,
+) -> Schema:
+    failing = ["400", "401", *(["404"] if missing else []), "503"]
+    operation: Schema = {
+        "summary": summary,
+        "responses": {
+            "200": {"description": "Done", "content": {"application/json": {"schema": answer}}},
+            **{status: _problem() for status in failing},
+        },
+    }
+    if parameters:
+        operation["parameters"] = parameters
+    if body is not None:
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
+    return operation
+
+
+def _open(summary: str, *, failing: str | None = None) -> Schema:
+    answer = {"content": {"application/json": {"schema": {"type": "object"}}}}
+    responses: Schema = {"200": {"description": summary, **answer}}
+    if failing:
+        responses[failing] = {"description": "Not now", **answer}
+    return {"summary": summary, "security": [], "responses": responses}
+
+
+def _problem() -> Schema:
+    return {"description": "Refused", "content": {PROBLEM_TYPE: {"schema": _ref("Problem")}}}
+
+
+def _query(names: Iterable[str]) -> list[Schema]:
+    return [
+        {"name": name, "in": "query", "description": _HELP[name], "schema": _TEXT}
+        for name in (*names, "limit", "cursor")
+    ]
+
+
+def _page(row: str) -> Schema:
+    return _object(("items", "next"), items=_list(_ref(row)), next={"type": ["string", "null"]})
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/components/schemas/{name}"}
+
+
+def _list(of: Schema) -> Schema:
+    return {"type": "array", "items": of}
+
+
+def _object(required: tuple[str, ...], **properties: Schema) -> Schema:
+    return {"type": "object", "required": list(required), "properties": properties}

@@ -1,0 +1,247 @@
+"""The store's rows as plain JSON values, in the shapes of the API. The API and the command line both come here.
+
+Moments are ISO 8601 in UTC with milliseconds. What is None is left out, but for the keys that the API promises.
+"""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+
+from gateway.admin.filters import Asked
+from gateway.admin.versions import Versions
+from gateway.errors import UnknownSource, Unparseable
+from gateway.inbound.arrival import retraced, retranslated
+from gateway.intilery.contract import timestamp
+from gateway.model import Attempt, Command, MappingProblem, Webhook
+from gateway.rules import Ruleset, Translation
+from gateway.store import CommandFilter, Store, WebhookFilter
+
+View = dict[str, Any]
+"""A JSON object, its numbers exact."""
+
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+encode = msgspec.json.Encoder(decimal_format="number").encode
+"""The JSON bytes of a view."""
+
+
+async def webhooks(store: Store, filter: WebhookFilter, asked: Asked) -> View:
+    """``{"items": [webhook without headers and body], "next": cursor or null}``."""
+    page = await store.webhooks(filter, limit=asked.limit, cursor=asked.cursor)
+    return {"items": [webhook_row(webhook) for webhook in page.items], "next": page.next}
+
+
+async def commands(store: Store, filter: CommandFilter, asked: Asked) -> View:
+    """``{"items": [command without attempts], "next": cursor or null}``."""
+    page = await store.commands(filter, limit=asked.limit, cursor=asked.cursor)
+    return {"items": [command_row(command) for command in page.items], "next": page.next}
+
+
+async def webhook(store: Store, versions: Versions, id: str) -> View:
+    """One webhook with its request, its commands with their attempts, and the trace, computed now.
+
+    The trace is that of the rules version that the webhook met; where that version can't be loaded any more,
+    ``trace`` is empty and ``trace_missing`` says why.
+
+    :raises NotFound: no such webhook.
+    """
+    found = await store.webhook(id)
+    view = webhook_row(found)
+    view["method"], view["path"], view["query"] = found.method, found.path, found.query
+    view["headers"] = [list(header) for header in found.headers]
+    view["body"], view["body_encoding"] = _body(found.body)
+    view["trace"], missing = await _trace(versions, found)
+    if missing:
+        view["trace_missing"] = missing
+    made: list[View] = []
+    asked = Asked(limit=500)
+    while True:
+        page = await store.commands(CommandFilter(webhook=id), limit=asked.limit, cursor=asked.cursor)
+        made += [await _command_with_attempts(store, command) for command in page.items]
+        if page.next is None:
+            break
+        asked = Asked(limit=500, cursor=page.next)
+    view["commands"] = made[::-1]
+    return view
+
+
+async def command(store: Store, id: str) -> View:
+    """One command with its attempts.
+
+    :raises NotFound: no such command.
+    """
+    return await _command_with_attempts(store, await store.command(id))
+
+
+async def replay(store: Store, ruleset: Ruleset, id: str, *, now: datetime) -> View:
+    """Run the rules of today over a stored webhook; what has not left is replaced, what was delivered stays.
+
+    ``{"id", "state", "reason"?, "errors", "rules_version", "created", "replaced", "withdrawn", "kept"}``, the last
+    four as ids of commands.
+
+    :raises NotFound: no such webhook.
+    :raises UnknownSource: the rules have no such source.
+    """
+    reception = retranslated(ruleset, await store.webhook(id), now=now)
+    done = await store.retranslate(reception, now=now)
+    webhook = reception.webhook
+    return _present(
+        {
+            "id": id,
+            "state": webhook.state.value,
+            "reason": webhook.reason,
+            "errors": [problem_row(problem) for problem in webhook.errors],
+            "rules_version": webhook.rules_version,
+            "created": list(done.created),
+            "replaced": list(done.replaced),
+            "withdrawn": list(done.withdrawn),
+            "kept": list(done.kept),
+        }
+    )
+
+
+def tried(source: str, translation: Translation | Unparseable) -> View:
+    """What a payload would become: the shape of ``gateway try --json``."""
+    if isinstance(translation, Unparseable):
+        unreadable = MappingProblem(rule="", field="body", message=str(translation))
+        return {
+            "source": source,
+            "state": "unparseable",
+            "commands": [],
+            "trace": [],
+            "errors": [problem_row(unreadable)],
+            "warnings": [],
+        }
+    return {
+        "source": source,
+        "state": translation.state.value,
+        "commands": [_tried_command(command) for command in translation.commands],
+        "trace": trace_rows(translation),
+        "errors": [problem_row(problem) for problem in translation.errors],
+        "warnings": [problem_row(problem) for problem in translation.warnings],
+    }
+
+
+def webhook_row(webhook: Webhook) -> View:
+    """A webhook as it stands in a list."""
+    view = {
+        "id": webhook.id,
+        "source": webhook.source,
+        "received_at": timestamp(webhook.received_at),
+        "state": webhook.state.value,
+        "reason": webhook.reason,
+        "errors": [problem_row(problem) for problem in webhook.errors],
+        "matched": list(webhook.matched),
+        "dedup_key": webhook.dedup_key,
+        "event_type": webhook.event_type,
+        "rules_version": webhook.rules_version,
+        "repeats": webhook.repeats,
+    }
+    return _present(view, always=("dedup_key", "event_type"))
+
+
+def command_row(command: Command) -> View:
+    """A command as it stands in a list."""
+    return _present(
+        {
+            "id": command.id,
+            "webhook": command.webhook_id,
+            "source": command.source,
+            "rule": command.rule,
+            "element": command.element or None,
+            "command": command.command,
+            "action": command.action,
+            "destination": command.destination,
+            "user_id": command.user_id,
+            "state": command.state.value,
+            "reason": command.reason,
+            "body": _decode(command.body),
+            "created_at": timestamp(command.created_at),
+            "not_before": _moment(command.not_before),
+            "expires_at": _moment(command.expires_at),
+            "due_at": _moment(command.due_at),
+            "finished_at": _moment(command.finished_at),
+            "after": command.after,
+            "intilery_event_id": command.intilery_event_id,
+            "attempt_count": command.attempts,
+        }
+    )
+
+
+def attempt_row(attempt: Attempt) -> View:
+    """One try at delivering a command."""
+    return _present(
+        {
+            "at": timestamp(attempt.at),
+            "status": attempt.status,
+            "outcome": attempt.outcome.value,
+            "message": attempt.message,
+            "duration_ms": round(attempt.duration_ms, 1),
+        }
+    )
+
+
+def problem_row(problem: MappingProblem) -> View:
+    """Why a rule, or one element of it, made no command."""
+    view = {"rule": problem.rule, "field": problem.field, "path": problem.path, "message": problem.message}
+    return view | ({"element": problem.element} if problem.element else {})
+
+
+def trace_rows(translation: Translation) -> list[View]:
+    """What each rule did, in the order of the file."""
+    return [{"rule": line.rule, "matched": line.matched, "why": line.why} for line in translation.trace]
+
+
+async def _command_with_attempts(store: Store, command: Command) -> View:
+    view = command_row(command)
+    view["attempts"] = [attempt_row(attempt) for attempt in await store.attempts(command.id)]
+    return view
+
+
+async def _trace(versions: Versions, webhook: Webhook) -> tuple[list[View], str | None]:
+    ruleset = await versions.ruleset(webhook.rules_version)
+    if ruleset is None:
+        return [], f"rules version {webhook.rules_version or '(none)'} is not kept, or no longer loads"
+    try:
+        translation = retraced(ruleset, webhook)
+    except UnknownSource as error:
+        return [], str(error)
+    return ([], None) if translation is None else (trace_rows(translation), None)
+
+
+def _tried_command(command: Command) -> View:
+    return _present(
+        {
+            "rule": command.rule,
+            "command": command.command,
+            "destination": command.destination,
+            "action": command.action,
+            "body": _decode(command.body),
+            "not_before": _moment(command.not_before),
+            "expires_at": _moment(command.expires_at),
+        }
+    )
+
+
+def _body(body: bytes) -> tuple[Any, str]:
+    """A stored body as JSON can carry it, and how: ``json``, ``text`` or ``base64``."""
+    try:
+        return _decode(body), "json"
+    except (ValueError, ArithmeticError, RecursionError):
+        pass
+    try:
+        return body.decode(), "text"
+    except UnicodeDecodeError:
+        return base64.b64encode(body).decode(), "base64"
+
+
+def _moment(moment: datetime | None) -> str | None:
+    return None if moment is None else timestamp(moment)
+
+
+def _present(view: View, *, always: tuple[str, ...] = ()) -> View:
+    return {key: value for key, value in view.items() if value is not None or key in always}

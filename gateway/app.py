@@ -1,0 +1,254 @@
+"""The service: ``create_app`` wires store, rules, client, dispatcher and API into one Starlette application.
+
+The parts that run live in :class:`Gateway`; the application's lifespan starts and stops it, in this order: store,
+rules version, delivery; and back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import re
+from collections.abc import AsyncIterator, Callable, Collection
+from datetime import UTC, datetime
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from gateway import __version__
+from gateway.admin.access import Access
+from gateway.admin.api import API, as_json, problem_response
+from gateway.admin.versions import Versions
+from gateway.credentials import Credentials
+from gateway.delivery.dispatch import Dispatcher
+from gateway.errors import SettingsError, StoreError
+from gateway.inbound.receive import Receiver, hook_path, unset_secrets
+from gateway.intilery.client import Client
+from gateway.intilery.contract import Destination, timestamp
+from gateway.rules import Ruleset, load
+from gateway.settings import Settings
+from gateway.store import Store, open_store
+from gateway.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class Gateway:
+    """One running gateway: its store, the rules that are served, and its delivery.
+
+    ``ruleset`` is the one place that says which rules are served; it is replaced as a whole, so a request sees one
+    version or the other and nothing between. ``transport_timeouts`` go to the client.
+    """
+
+    def __init__(
+        self, settings: Settings, *, ruleset: Ruleset | None = None, now: Callable[[], datetime] = _utc_now
+    ) -> None:
+        refuse_optimised()
+        self.settings = settings
+        self.now = now
+        self.credential = Credentials(settings.environ)
+        self.ruleset = ruleset or load_rules(settings)
+        self.telemetry = Telemetry()
+        self.store: Store = open_store(settings.store)
+        self.versions = Versions(self.store, environ=settings.environ)
+        self.client = Client(connections=settings.connections * max(1, len(self.ruleset.destinations)))
+        self.dispatcher = Dispatcher(
+            self.store,
+            self.client,
+            lambda: self.ruleset.destinations,
+            self.credential,
+            emit=self.telemetry.delivery,
+            max_in_flight=settings.connections,
+            give_up_after=settings.give_up,
+            grace=settings.grace,
+        )
+        self.started_at: datetime | None = None
+
+    @property
+    def delivers(self) -> bool:
+        """Whether this process sends commands."""
+        return self.settings.role in ("all", "deliver")
+
+    @property
+    def receives(self) -> bool:
+        """Whether this process takes webhooks in."""
+        return self.settings.role in ("all", "receive")
+
+    async def start(self) -> None:
+        """Open the store, keep the text of the rules, begin to deliver.
+
+        :raises StoreError: the store can't be used; what was begun is undone.
+        """
+        await self.store.open()
+        try:
+            await self.store.remember_rules(self.ruleset.version)
+            self.telemetry.rules_served(self.ruleset.version.version)
+            if self.delivers:
+                await self.dispatcher.start()
+        except BaseException:
+            await self.stop()
+            raise
+        self.started_at = self.now()
+
+    async def stop(self) -> None:
+        """End what is on its way, within the grace period, and close. Idempotent."""
+        self.started_at = None
+        await self.dispatcher.stop()
+        await self.client.aclose()
+        await self.store.close()
+
+    def wake(self, destinations: Collection[str] | None = None) -> None:
+        """Commands for these destinations, or for any, were written."""
+        self.dispatcher.wake(self.ruleset.destinations if destinations is None else destinations)
+
+    async def unready(self) -> list[str]:
+        """Why webhooks can't be taken in now; nothing where they can."""
+        if self.started_at is None:
+            return ["the gateway is starting or stopping"]
+        try:
+            await self.store.check()
+        except StoreError as error:
+            return [f"store: {error}"]
+        return []
+
+    async def status(self) -> dict[str, Any]:
+        """The state of everything, for operators: no payload, no secret."""
+        lanes = self.dispatcher.status()
+        backlog = await self.store.backlog()
+        rules = self.ruleset.version
+        return {
+            "gateway": __version__,
+            "role": self.settings.role,
+            "started_at": timestamp(self.started_at) if self.started_at else None,
+            "unready": await self.unready(),
+            "store": shown_store(self.settings.store),
+            "rules": {
+                "version": rules.version,
+                "revision": rules.revision,
+                "loaded_at": timestamp(rules.loaded_at),
+                "warnings": [str(problem) for problem in self.ruleset.warnings],
+            },
+            "sources": [
+                {
+                    "name": source.name,
+                    "title": source.title,
+                    "hook": hook_path(source),
+                    "unset": list(unset_secrets(source.verify, self.credential)),
+                }
+                for source in self.ruleset.sources.values()
+            ],
+            "destinations": [
+                {
+                    "name": name,
+                    "disabled": disabled(destination, self.credential),
+                    "backlog": {state.value: count for state, count in backlog.get(name, {}).items()},
+                    **lanes.get(name, {}),
+                }
+                for name, destination in sorted(self.ruleset.destinations.items())
+            ],
+        }
+
+
+def create_app(
+    settings: Settings,
+    *,
+    ruleset: Ruleset | None = None,
+    admin_token: str | None = None,
+    now: Callable[[], datetime] = _utc_now,
+) -> Starlette:
+    """The whole service as an ASGI application; ``app.state.gateway`` is the :class:`Gateway` in it.
+
+    ``ruleset`` is what is served; without it the folder that the settings name is loaded. ``admin_token`` is for where
+    the settings have none.
+
+    :raises RulesError: the rules folder has problems.
+    :raises SettingsError: a store of an unknown kind; no admin token; assertions are switched off.
+    """
+    token = settings.admin_token or admin_token
+    if not token:
+        raise SettingsError("GATEWAY_ADMIN_TOKEN is not set; without it nobody could ask this gateway anything")
+    gateway = Gateway(settings, ruleset=ruleset, now=now)
+    api = API(gateway, Access(admin=token, read=settings.read_token))
+
+    @contextlib.asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        await gateway.start()
+        try:
+            yield
+        finally:
+            await gateway.stop()
+
+    async def healthz(request: Request) -> Response:
+        return as_json({"status": "ok"})
+
+    async def readyz(request: Request) -> Response:
+        reasons = await gateway.unready()
+        body = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+        return as_json(body, 503 if reasons else 200)
+
+    async def failed(request: Request, error: Exception) -> Response:
+        status = error.status_code if isinstance(error, HTTPException) else 500
+        detail = error.detail if isinstance(error, HTTPException) else "This is a defect; the log holds the traceback."
+        headers = error.headers if isinstance(error, HTTPException) else None
+        return problem_response(status, detail if status != 500 else "Internal error", detail, headers)
+
+    receiver = Receiver(
+        ruleset=lambda: gateway.ruleset,
+        store=gateway.store,
+        credential=gateway.credential,
+        wake=gateway.wake,
+        emit=gateway.telemetry.received,
+        max_body=settings.max_body,
+        body_timeout=settings.body_timeout,
+        now=now,
+    )
+    app = Starlette(
+        routes=[
+            # First, and one for all hooks: the path that is taken most costs one comparison.
+            *([Route("/hooks/{rest:path}", endpoint=receiver)] if gateway.receives else []),
+            Route("/healthz", endpoint=healthz, methods=["GET"]),
+            Route("/readyz", endpoint=readyz, methods=["GET"]),
+            *api.routes(),
+        ],
+        lifespan=lifespan,
+        exception_handlers={HTTPException: failed, Exception: failed},
+    )
+    app.state.gateway = gateway
+    return app
+
+
+def load_rules(settings: Settings) -> Ruleset:
+    """The rules that the settings name.
+
+    :raises RulesError: the folder has problems.
+    """
+    return load(settings.rules, destinations=settings.destinations, environ=settings.environ)
+
+
+def disabled(destination: Destination, credential: Callable[[str], str | None]) -> str | None:
+    """Why nothing is sent to a destination, or None."""
+    if destination.disabled is not None:
+        return destination.disabled
+    return None if credential(destination.auth_token) else f"{destination.auth_token} is not set"
+
+
+def shown_store(url: str) -> str:
+    """A store's address without the password in it."""
+    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:…@", url)
+
+
+def refuse_optimised() -> None:
+    """Assertions must be on: the parser of paths (jsonpath-ng) relies on them.
+
+    :raises SettingsError: Python runs with -O or PYTHONOPTIMIZE.
+    """
+    if not __debug__:
+        raise SettingsError("python runs with -O or PYTHONOPTIMIZE; run it without: assertions are needed")

@@ -1,0 +1,164 @@
+"""Where the reading commands look: a running gateway (``--server``), else the store itself. Both give the same JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote
+
+import click
+import msgspec
+
+from gateway.errors import GatewayError, NotFound, SettingsError, UnreadableRequest
+from gateway.settings import Settings
+
+View = dict[str, Any]
+T = TypeVar("T")
+_decode = msgspec.json.Decoder(float_hook=Decimal).decode
+
+
+class Reader(Protocol):
+    """The questions that the reading commands ask."""
+
+    def webhooks(self, asked: Mapping[str, str]) -> View: ...
+    def webhook(self, id: str) -> View: ...
+    def commands(self, asked: Mapping[str, str]) -> View: ...
+    def replay(self, id: str) -> View: ...
+
+
+def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """``--server`` and ``--store``."""
+    command = click.option(
+        "--store", metavar="URL", help="The store to read where no server is given [GATEWAY_STORE]."
+    )(command)
+    return click.option(
+        "--server",
+        metavar="URL",
+        help="A running gateway to ask [GATEWAY_URL], with GATEWAY_ADMIN_TOKEN or GATEWAY_READ_TOKEN.",
+    )(command)
+
+
+def reader(*, server: str | None, store: str | None, rules: str | None = None) -> Reader:
+    """A server where one is named, else the store. ``--store`` on the command line wins over ``GATEWAY_URL``.
+
+    :raises SettingsError: neither is there.
+    """
+    settings = Settings.from_environ(os.environ, url=server, store=store, rules=rules)
+    if settings.url is not None and (server is not None or store is None):
+        token = settings.admin_token or settings.read_token
+        if token is None:
+            raise SettingsError("--server needs GATEWAY_ADMIN_TOKEN, or GATEWAY_READ_TOKEN to look only")
+        return ServerReader(settings.url, token)
+    return StoreReader(settings)
+
+
+class ServerReader:
+    """Asks a running gateway over its API."""
+
+    def __init__(self, url: str, token: str) -> None:
+        self._url, self._token = url, token
+
+    def webhooks(self, asked: Mapping[str, str]) -> View:
+        return self._ask("GET", "/api/webhooks", asked=asked)
+
+    def webhook(self, id: str) -> View:
+        return self._ask("GET", f"/api/webhooks/{quote(id, safe='')}")
+
+    def commands(self, asked: Mapping[str, str]) -> View:
+        return self._ask("GET", "/api/commands", asked=asked)
+
+    def replay(self, id: str) -> View:
+        return self._ask("POST", "/api/replay", body={"id": id})
+
+    def try_(self, asked: Mapping[str, Any]) -> View:
+        """``POST /api/try``."""
+        return self._ask("POST", "/api/try", body=asked)
+
+    def _ask(
+        self, method: str, path: str, *, asked: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+    ) -> View:
+        import httpx
+
+        try:
+            answer = httpx.request(
+                method,
+                self._url + path,
+                params=dict(asked or {}),
+                content=None if body is None else msgspec.json.encode(body),
+                headers={"authorization": f"Bearer {self._token}", "content-type": "application/json"},
+                timeout=30,
+            )
+        except httpx.HTTPError as error:
+            raise SettingsError(f"{self._url} can't be asked: {error}") from error
+        try:
+            view = _decode(answer.content)
+        except msgspec.DecodeError as error:
+            raise SettingsError(f"{self._url}{path} is no gateway: it answered {answer.status_code}") from error
+        if answer.is_success and isinstance(view, dict):
+            return view
+        detail = view.get("detail", answer.reason_phrase) if isinstance(view, dict) else answer.reason_phrase
+        kind = {400: UnreadableRequest, 401: SettingsError, 404: NotFound}.get(answer.status_code, GatewayError)
+        raise kind(f"{detail} ({self._url} answered {answer.status_code})")
+
+
+class StoreReader:
+    """Reads the store of this machine, beside the gateway that serves it or without one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        path = settings.store.removeprefix("sqlite:///")
+        if path != settings.store and not Path(path).exists():
+            raise SettingsError(f"--store {settings.store}: there is no such file; give --store, or --server URL")
+
+    def webhooks(self, asked: Mapping[str, str]) -> View:
+        from gateway.admin import filters, views
+
+        chosen, page = filters.webhook_filter(asked, now=_now())
+        return self._with(lambda store: views.webhooks(store, chosen, page))
+
+    def webhook(self, id: str) -> View:
+        from gateway.admin import views
+        from gateway.admin.versions import Versions
+
+        return self._with(lambda store: views.webhook(store, Versions(store, environ=self._settings.environ), id))
+
+    def commands(self, asked: Mapping[str, str]) -> View:
+        from gateway.admin import filters, views
+
+        chosen, page = filters.command_filter(asked, now=_now())
+        return self._with(lambda store: views.commands(store, chosen, page))
+
+    def replay(self, id: str) -> View:
+        from gateway.admin import views
+        from gateway.app import load_rules
+
+        ruleset = load_rules(self._settings)
+
+        async def again(store: Any) -> View:
+            # The text first: the webhook will name this version.
+            await store.remember_rules(ruleset.version)
+            return await views.replay(store, ruleset, id, now=_now())
+
+        return self._with(again)
+
+    def _with(self, question: Callable[[Any], Awaitable[T]]) -> T:
+        from gateway.store import open_store
+
+        async def ask() -> T:
+            store = open_store(self._settings.store)
+            await store.open(serving=False)
+            try:
+                return await question(store)
+            finally:
+                await store.close()
+
+        return asyncio.run(ask())
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

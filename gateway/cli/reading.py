@@ -1,0 +1,234 @@
+"""``gateway webhooks``, ``commands``, ``show`` and ``replay``: what came in and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import click
+
+from gateway.cli.output import (
+    json_option,
+    local_time,
+    pretty,
+    print_json,
+    print_table,
+    printable,
+    styled_state,
+    zone_name,
+)
+from gateway.cli.reader import View, reader, reader_options
+
+_SINCE = "From this moment on: 2026-01-05T10:00:00Z, or a length of time ago: 2h, 7d."
+
+
+def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--cursor", metavar="TEXT", help="The next page, as the page before said."),
+        click.option("--limit", metavar="N", default="50", show_default=True, help="Rows of a page."),
+        click.option("--text", metavar="TEXT", help="Only those that hold this text."),
+        click.option("--until", metavar="MOMENT", help="Before this moment."),
+        click.option("--since", metavar="MOMENT", help=_SINCE),
+        click.option("--user", metavar="ID", help="Only those of this customer (userId)."),
+        click.option("--rule", metavar="ID", help="Only those of this rule."),
+        click.option("--source", metavar="NAME", help="Only those of this source."),
+        click.option("--state", metavar="STATE", help="Only those in this state."),
+    ):
+        command = option(command)
+    return command
+
+
+def _asked(options: dict[str, Any]) -> dict[str, str]:
+    return {name: str(value) for name, value in options.items() if value is not None}
+
+
+@click.command()
+@_page_options
+@click.option("--type", "type", metavar="TYPE", help="Only those of this event type.")
+@click.option("--rules-version", metavar="VERSION", help="Only those that met this version of the rules.")
+@click.option("--errors/--no-errors", default=None, help="Only those with mapping errors, or only those without.")
+@reader_options
+@json_option
+def webhooks(as_json: bool, server: str | None, store: str | None, errors: bool | None, **options: str | None) -> None:
+    """List webhooks, newest first.
+
+    States: translated, unmatched, untranslatable, unparseable, ignored, fetching, quarantined.
+
+    \b
+    Example:
+      gateway webhooks --source shopify --state unmatched --since 2d
+    """
+    asked = _asked(options)
+    if errors is not None:
+        asked["errors"] = "true" if errors else "false"
+    page = reader(server=server, store=store).webhooks(asked)
+    if as_json:
+        print_json(page)
+        return
+    print_table(
+        (f"RECEIVED ({zone_name()})", "SOURCE", "TYPE", "STATE", "ERRORS", "REPEATS", "ID"),
+        (
+            (
+                local_time(row["received_at"]),
+                row["source"],
+                printable(row["event_type"] or "-"),
+                styled_state(row["state"]),
+                str(len(row["errors"])),
+                str(row["repeats"]),
+                row["id"],
+            )
+            for row in page["items"]
+        ),
+    )
+    _more(page)
+
+
+@click.command()
+@_page_options
+@click.option("--destination", metavar="NAME", help="Only those for this destination.")
+@click.option("--command", metavar="NAME", help="Only send_email, start_journey, identify, track ...")
+@click.option("--webhook", metavar="ID", help="Only those of this webhook.")
+@reader_options
+@json_option
+def commands(as_json: bool, server: str | None, store: str | None, **options: str | None) -> None:
+    """List commands, newest first.
+
+    States: waiting, pending, delivering, delivered, failed, held, unknown, expired, suppressed, dry_run, cancelled.
+
+    \b
+    Example:
+      gateway commands --state failed --since 1d
+    """
+    page = reader(server=server, store=store).commands(_asked(options))
+    if as_json:
+        print_json(page)
+        return
+    print_table(
+        (f"CREATED ({zone_name()})", "STATE", "COMMAND", "USER", "RULE", "DESTINATION", "ID", "REASON"),
+        (
+            (
+                local_time(row["created_at"]),
+                styled_state(row["state"]),
+                row["command"],
+                printable(row["user_id"]),
+                row["rule"],
+                row["destination"],
+                row["id"],
+                printable(row.get("reason", "")),
+            )
+            for row in page["items"]
+        ),
+    )
+    _more(page)
+
+
+@click.command()
+@click.argument("id")
+@reader_options
+@json_option
+def show(id: str, as_json: bool, server: str | None, store: str | None) -> None:
+    """Show one webhook: request, trace, commands, attempts. ID is that of a webhook, or of one of its commands.
+
+    \b
+    Example:
+      gateway show 019a2f6e7c4d7d0c8f5b1e2d3c4b5a69
+    """
+    view = reader(server=server, store=store).webhook(id.partition("-")[0])
+    if as_json:
+        print_json(view)
+        return
+    for line in _webhook_lines(view):
+        click.echo(line)
+
+
+@click.command()
+@click.argument("id")
+@click.option("--rules", metavar="DIR", help="The rules to run where no server is given [GATEWAY_RULES].")
+@reader_options
+@json_option
+def replay(id: str, rules: str | None, as_json: bool, server: str | None, store: str | None) -> None:
+    """Run the rules of today over one stored webhook. What was delivered stays and is never sent again.
+
+    \b
+    Example:
+      gateway replay 019a2f6e7c4d7d0c8f5b1e2d3c4b5a69
+    """
+    view = reader(server=server, store=store, rules=rules).replay(id)
+    if as_json:
+        print_json(view)
+        return
+    click.echo(f"webhook {view['id']}: {styled_state(view['state'])} by rules version {view['rules_version']}")
+    for problem in view["errors"]:
+        click.echo(f"  {click.style('error', fg='red')}  {problem_line(problem)}")
+    for what in ("created", "replaced", "withdrawn", "kept"):
+        for command in view[what]:
+            click.echo(f"  {what:<9}  {command}")
+
+
+def _more(page: View) -> None:
+    if page["next"] is not None:
+        click.echo(f"there are more: --cursor {page['next']}", err=True)
+    elif not page["items"]:
+        click.echo("nothing found", err=True)
+
+
+def _webhook_lines(view: View) -> Iterable[str]:
+    yield f"{click.style('webhook', bold=True)} {view['id']}"
+    yield f"  source     {view['source']}" + (f"  {printable(view['event_type'])}" if view["event_type"] else "")
+    yield f"  received   {local_time(view['received_at'])} {zone_name()}, repeated {view['repeats']} times"
+    reason = f": {printable(view['reason'])}" if view.get("reason") else ""
+    yield f"  state      {styled_state(view['state'])}{reason}"
+    yield f"  dedup key  {printable(view['dedup_key'] or '-')}"
+    yield f"  rules      version {view['rules_version']}"
+    for problem in view["errors"]:
+        yield f"  {click.style('error', fg='red')}      {problem_line(problem)}"
+    yield click.style("request", bold=True)
+    behind = "/".join(part for part in (view["source"], view["path"]) if part)
+    query = f"?{view['query']}" if view["query"] else ""
+    yield f"  {view['method']} /hooks/{printable(behind + query)}"
+    for name, value in view["headers"]:
+        yield f"  {printable(name)}: {printable(value)}"
+    text = pretty(view["body"]) if view["body_encoding"] == "json" else str(view["body"])
+    for line in text.splitlines():
+        yield f"  {printable(line)}"
+    yield click.style("trace", bold=True)
+    for line in trace_lines(view["trace"]):
+        yield line
+    if "trace_missing" in view:
+        yield f"  none: {view['trace_missing']}"
+    for command in view["commands"]:
+        yield from _command_lines(command)
+
+
+def _command_lines(command: View) -> Iterable[str]:
+    reason = f": {printable(command['reason'])}" if command.get("reason") else ""
+    yield f"{click.style('command', bold=True)} {command['id']}"
+    yield f"  {command['command']} to {command['destination']} by rule {command['rule']}"
+    yield f"  {styled_state(command['state'])}{reason}"
+    for name, label in (("not_before", "not before"), ("expires_at", "expires"), ("due_at", "due")):
+        if name in command and command["state"] not in ("delivered", "failed", "cancelled"):
+            yield f"  {label} {local_time(command[name])} {zone_name()}"
+    if "intilery_event_id" in command:
+        yield f"  eventId {printable(command['intilery_event_id'])}"
+    for line in pretty(command["body"]).splitlines():
+        yield f"  {printable(line)}"
+    for attempt in command["attempts"]:
+        status = f" {attempt['status']}" if "status" in attempt else ""
+        message = f": {printable(attempt['message'])}" if "message" in attempt else ""
+        yield (
+            f"  attempt at {local_time(attempt['at'])}: {styled_state(attempt['outcome'])}{status}"
+            f" in {attempt['duration_ms']} ms{message}"
+        )
+
+
+def trace_lines(trace: Iterable[View]) -> Iterable[str]:
+    """What each rule did, one line a rule."""
+    for line in trace:
+        sign = click.style("yes", fg="green") if line["matched"] else click.style("no ", dim=True)
+        yield f"  {sign}  {line['rule']}: {printable(line['why'])}"
+
+
+def problem_line(problem: View) -> str:
+    """Why a rule made no command: rule, field, path and what stood there."""
+    place = ", ".join(problem[name] for name in ("rule", "field", "path") if problem.get(name))
+    return printable(f"{place}: {problem['message']}" if place else problem["message"])

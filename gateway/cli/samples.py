@@ -1,0 +1,146 @@
+"""The samples of the ready sources as their senders would send them: signed, and fresh each time."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from gateway.errors import Unparseable
+from gateway.inbound.arrival import arrival_of, named_parts, read_body
+from gateway.inbound.authentication import sign
+from gateway.model import Webhook, new_webhook_id
+from gateway.rules import Ruleset, Source, translate
+from gateway.rules.examples import ExampleRequest, requests
+
+_UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(.*)")
+
+
+class Sample(msgspec.Struct, frozen=True, kw_only=True):
+    """One request, not signed yet."""
+
+    source: Source
+    name: str
+    path: str
+    """Behind ``/hooks/{source}/``."""
+    query: str
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def address(self) -> str:
+        """Where it is posted to: path and query."""
+        behind = f"/{self.path}" if self.path else ""
+        return f"/hooks/{quote(self.source.name)}{behind}" + (f"?{self.query}" if self.query else "")
+
+
+def samples(ruleset: Ruleset, folder: Path) -> Iterator[Sample]:
+    """Each sample file of each source, with the headers, path and query of the example that shows it."""
+    for source in ruleset.sources.values():
+        files = {path.read_bytes() for path in (folder / "samples" / source.name).glob("*") if path.is_file()}
+        for request in requests(source, folder):
+            if request.body in files:
+                files.remove(request.body)
+                yield _sample(source, request)
+
+
+def _sample(source: Source, request: ExampleRequest) -> Sample:
+    headers = {"content-type": "application/json", **dict(request.headers)}
+    return Sample(
+        source=source,
+        name=request.name,
+        path=request.path.strip("/"),
+        query=request.query,
+        headers=headers,
+        body=request.body,
+    )
+
+
+def signed(sample: Sample, *, credential: Callable[[str], str | None], now: datetime) -> dict[str, str]:
+    """The headers to send a sample with: its own, and those that prove where it comes from.
+
+    :raises SettingsError: its secret is unset, or its proof does not travel in a header.
+    """
+    source = sample.source
+    proof = sign(
+        source.verify,
+        body=sample.body,
+        headers=sample.headers,
+        credential=credential,
+        now=now,
+        url=source.public_url,
+        path=sample.path,
+        query=sample.query,
+        source=source.name,
+        id=f"msg_{secrets.token_hex(12)}",
+        parts=named_parts(source.path, sample.path) or {},
+    )
+    return sample.headers | proof
+
+
+def freshened(sample: Sample) -> Sample:
+    """The sample as another occurrence of the same kind: what its dedup key is made of is new.
+
+    Where the key can't be found in headers or body the sample stays as it is, and will be a duplicate.
+    """
+    key = _dedup_key(sample)
+    if key is None:
+        return sample
+    parts = _parts(key) if len(sample.source.dedup_key) > 1 else [key]
+    headers, text = dict(sample.headers), sample.body.decode("utf-8", "surrogateescape")
+    for part in parts:
+        fresh = _another(part)
+        if fresh is None:
+            continue
+        headers = {name: fresh if value == part else value for name, value in headers.items()}
+        text = text.replace(f'"{part}"', f'"{fresh}"')
+        text = re.sub(rf"(?<=[:\s\[,]){re.escape(part)}(?=[\s,\]}}])", fresh, text) if part.isdecimal() else text
+    return msgspec.structs.replace(sample, headers=headers, body=text.encode("utf-8", "surrogateescape"))
+
+
+def _dedup_key(sample: Sample) -> str | None:
+    webhook = Webhook(
+        id=new_webhook_id(),
+        source=sample.source.name,
+        received_at=datetime.now(UTC),
+        path=sample.path,
+        query=sample.query,
+        headers=tuple((name.lower(), value) for name, value in sample.headers.items()),
+        body=sample.body,
+    )
+    try:
+        body = read_body(webhook, sample.source)
+    except Unparseable:
+        return None
+    arrival = arrival_of(webhook, body=body, path=named_parts(sample.source.path, sample.path) or {})
+    return translate(sample.source, arrival, now=webhook.received_at).dedup_key
+
+
+def _parts(key: str) -> list[str]:
+    """The parts of a key that is made of several: each stands behind its length, ``4:abcd|1:x``."""
+    parts = []
+    while key:
+        length, _, rest = key.partition(":")
+        parts.append(rest[: int(length)])
+        key = rest[int(length) + 1 :]
+    return parts
+
+
+def _another(part: str) -> str | None:
+    """A new value of the same form, or None for a word, such as an event type."""
+    if _UUID.search(part):
+        return _UUID.sub(lambda _: str(uuid.uuid4()), part)
+    if moment := _MOMENT.fullmatch(part):
+        return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S") + moment[1]
+    if part.isdecimal():
+        return str(secrets.randbelow(9) + 1) + "".join(str(secrets.randbelow(10)) for _ in part[1:])
+    if any(char.isdigit() for char in part):
+        return re.sub(r"\d", lambda _: str(secrets.randbelow(10)), part)
+    return None

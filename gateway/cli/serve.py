@@ -1,0 +1,103 @@
+"""``gateway serve``: the service."""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from gateway.cli.group import FOUND
+from gateway.cli.output import json_option, print_line
+from gateway.errors import GatewayError
+from gateway.settings import SETTINGS, Settings
+
+_HERE = {"url"}
+"""Settings of other commands."""
+
+
+def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Every setting as an option of the same name; secrets are not options: command lines are seen by everybody."""
+    for setting in reversed(SETTINGS):
+        if setting.secret or setting.attribute in _HERE:
+            continue
+        default = f" [{setting.name}; default {setting.default}]" if setting.default else f" [{setting.name}]"
+        command = click.option(setting.option, setting.attribute, metavar="VALUE", help=setting.help + default)(command)
+    return command
+
+
+@click.command()
+@setting_options
+@json_option
+def serve(as_json: bool, **options: str | None) -> None:
+    """Serve webhooks and deliver their commands, until Ctrl-C or SIGTERM.
+
+    Every option is also an environment variable, in brackets. Secrets are only read from the environment, or from the
+    file that NAME_FILE names: GATEWAY_ADMIN_TOKEN, INTILERY_AUTH_TOKEN and those of the rules files.
+
+    \b
+    Example:
+      gateway serve --rules rules --store sqlite:///gateway.db --port 8080
+    """
+    from gateway.app import load_rules
+    from gateway.cli.server import bind, run
+    from gateway.telemetry import configure_logging
+
+    settings = Settings.from_environ(os.environ, **options)
+    configure_logging(format=settings.log_format, level=settings.log_level)
+    for warning in settings.warnings:
+        logging.getLogger("gateway").warning("%s", warning)
+    ruleset = load_rules(settings)
+    made = None if settings.admin_token else secrets.token_urlsafe(24)
+    bound = bind(settings.host, settings.port)
+    status = run(_serve(settings, ruleset, bound, made_token=made, as_json=as_json))
+    raise SystemExit(status)
+
+
+async def _serve(settings: Settings, ruleset: Any, bound: Any, *, made_token: str | None, as_json: bool) -> int:
+    from gateway.app import create_app
+    from gateway.cli.server import address_of, serving, until_stopped
+
+    app = create_app(settings, ruleset=ruleset, admin_token=made_token)
+    log = logging.getLogger("gateway")
+    try:
+        async with app.router.lifespan_context(app), serving(app, bound, grace=settings.grace):
+            status = await app.state.gateway.status()
+            _banner(status, address_of(bound), made_token=made_token, as_json=as_json)
+            await until_stopped()
+            log.info("stopping: what is on its way has %g s", settings.grace.total_seconds())
+    except GatewayError as error:
+        log.critical("%s", error)
+        return FOUND
+    log.info("stopped")
+    return 0
+
+
+def _banner(status: dict[str, Any], address: str, *, made_token: str | None, as_json: bool) -> None:
+    if as_json:
+        token = {"admin_token": made_token} if made_token else {}
+        print_line({"address": address, **token, **status})
+        return
+    rules = status["rules"]
+    revision = f", git {rules['revision']}" if rules["revision"] else ""
+    click.echo(f"gateway {status['gateway']} at {click.style(address, bold=True)}")
+    click.echo(f"  rules         version {rules['version']}{revision}")
+    for source in status["sources"]:
+        state = click.style("ready", fg="green")
+        if source["unset"]:
+            state = click.style(f"disabled: {', '.join(source['unset'])} is not set", fg="red")
+        click.echo(f"  source        {source['name']}: POST {address}{source['hook']}  {state}")
+    if not status["sources"]:
+        click.echo("  source        none; see gateway library and gateway add")
+    for destination in status["destinations"]:
+        state = click.style("ready", fg="green")
+        if destination["disabled"]:
+            state = click.style(f"its commands wait: {destination['disabled']}", fg="red")
+        click.echo(f"  destination   {destination['name']}  {state}")
+    click.echo(f"  store         {status['store']}")
+    if made_token:
+        click.echo(f"  admin token   {made_token}  (made for this run; set GATEWAY_ADMIN_TOKEN to keep one)")
+        click.echo(f"                curl -H 'Authorization: Bearer {made_token}' {address}/api/status")

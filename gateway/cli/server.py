@@ -1,0 +1,145 @@
+"""uvicorn, from a program: sockets bound beforehand, bounded headers, an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import socket
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from datetime import timedelta
+from typing import Any
+
+import uvicorn
+import uvloop
+from starlette.types import ASGIApp
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from gateway.errors import SettingsError
+
+MAX_HEAD = 65_536
+"""Bytes of a request's line and headers."""
+
+
+class BoundedHead(HttpToolsProtocol):
+    """uvicorn's protocol over httptools, which alone would collect headers without end."""
+
+    _head = 0
+    _in_head = True
+
+    def on_message_begin(self) -> None:
+        self._head, self._in_head = 0, True
+        super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        self._count(len(url))
+        super().on_url(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._count(len(name) + len(value))
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        was_in_head = self._in_head
+        super().data_received(data)
+        # One header that never ends reaches no callback: count what came while the head stayed open.
+        if was_in_head and self._in_head and not self.transport.is_closing():
+            self._head += len(data)
+            if self._head > 2 * MAX_HEAD:
+                self.send_400_response("The request's headers are too large.")
+
+    def _count(self, size: int) -> None:
+        self._head += size
+        if self._head > 2 * MAX_HEAD:
+            # httptools makes an HttpParserError of it, which uvicorn answers with 400.
+            raise ValueError("the request's headers are too large")
+
+
+class Server(uvicorn.Server):
+    """A server that leaves signals to whoever runs it."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Several servers run side by side here: one place listens, see :func:`run`."""
+        yield
+
+
+def bind(host: str, port: int, *, search: int = 0) -> socket.socket:
+    """A bound socket; where the port is taken, one of the next ``search``.
+
+    :raises SettingsError: no such address, or the ports are taken.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    reason = ""
+    for candidate in range(port, port + search + 1):
+        found = socket.socket(family)
+        found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            found.bind((host, candidate))
+            # Listening makes it ours: with SO_REUSEADDR two processes may bind one port, and only one may listen.
+            found.listen(2048)
+        except (OSError, OverflowError) as error:
+            found.close()
+            reason = getattr(error, "strerror", None) or str(error)
+        else:
+            return found
+    raise SettingsError(f"--host {host} --port {port}: {reason}")
+
+
+def address_of(bound: socket.socket) -> str:
+    """``http://127.0.0.1:8080``; all addresses are shown as this machine's own."""
+    host, port = bound.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - a display
+    return f"http://{host}:{port}"
+
+
+@contextlib.asynccontextmanager
+async def serving(app: ASGIApp, bound: socket.socket, *, grace: timedelta) -> AsyncIterator[Server]:
+    """Serve ``app`` on a bound socket while the block runs; its lifespan is the caller's affair."""
+    config = uvicorn.Config(
+        app,
+        http=BoundedHead,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        ws="none",
+        timeout_keep_alive=15,
+        timeout_graceful_shutdown=max(1, round(grace.total_seconds())),
+    )
+    server = Server(config)
+    task = asyncio.create_task(server.serve(sockets=[bound]))
+    try:
+        while not server.started:
+            if task.done():
+                break
+            await asyncio.sleep(0.002)
+        yield server
+    finally:
+        server.should_exit = True
+        await task
+        bound.close()
+
+
+async def until_stopped() -> None:
+    """Return at SIGINT (Ctrl-C) or SIGTERM. A second Ctrl-C then ends the process at once."""
+    loop = asyncio.get_running_loop()
+    stopped = asyncio.Event()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, stopped.set)
+    try:
+        await stopped.wait()
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)
+
+
+def run(main: Coroutine[Any, Any, int]) -> int:
+    """Run a coroutine on uvloop; its result is the exit status."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(main)

@@ -1,0 +1,246 @@
+"""What rules see of a webhook: the same at receipt and, long after, from what the store kept.
+
+Receiving, replaying and tracing all come through here, so that a rule that is run again meets what it met first.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import zlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from gateway.errors import UnknownSource, Unparseable
+from gateway.inbound.authentication import NoVerification, redact_headers, redact_query, verify
+from gateway.inbound.payloads import parse
+from gateway.inbound.request import Request, Verified
+from gateway.model import JSON, Webhook, WebhookState
+from gateway.rules import Arrival, Ruleset, Source, Translation, translate
+from gateway.store import Reception
+
+FALLBACK_WINDOW = timedelta(hours=24)
+"""How long the hash that stands for a missing dedup key answers a repeat."""
+
+_AT_RECEIPT = NoVerification(because="verified when it was received: nothing else is stored")
+
+
+def _nothing(name: str) -> None:
+    """No credential: what the store holds needs none."""
+
+
+def named_parts(template: str | None, path: str) -> dict[str, str] | None:
+    """The named parts of a path, or None where it is not of the template's form.
+
+    ``template`` is a source's ``path`` (``"{brand}"``, ``"shops/{shop}/orders"``) or None; ``path`` is what stands
+    behind ``/hooks/{source}/``, still percent-encoded, so that an encoded slash does not part it. A named part is
+    never empty; one slash at the end is allowed.
+    """
+    path = path.removesuffix("/")
+    wanted = template.strip("/").split("/") if template else []
+    given = path.split("/") if path else []
+    if len(wanted) != len(given):
+        return None
+    parts: dict[str, str] = {}
+    for want, text in zip(wanted, given, strict=True):
+        found = unquote(text)
+        if want.startswith("{") and want.endswith("}"):
+            if not found:
+                return None
+            parts[want[1:-1]] = found
+        elif want != found:
+            return None
+    return parts
+
+
+def joined_headers(headers: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """By name, in lower case; several of one name are joined by a comma, as HTTP does (RFC 9110, 5.3)."""
+    joined: dict[str, str] = {}
+    for name, value in headers:
+        joined[name] = f"{joined[name]}, {value}" if name in joined else value
+    return joined
+
+
+def named_values(query: str) -> dict[str, str | list[str]]:
+    """A query string's values: text where a name stands once, a list where it repeats."""
+    if not query:
+        return {}
+    found = parse_qs(query, keep_blank_values=True, errors="replace")
+    return {name: values[0] if len(values) == 1 else values for name, values in found.items()}
+
+
+def arrival_of(webhook: Webhook, *, body: JSON, path: Mapping[str, str]) -> Arrival:
+    """What rules see. ``body`` is the parsed body, ``path`` the result of :func:`named_parts`."""
+    return Arrival(
+        webhook_id=webhook.id,
+        source=webhook.source,
+        body=body,
+        headers=joined_headers(webhook.headers),
+        query=named_values(webhook.query),
+        path=path,
+        received_at=webhook.received_at,
+    )
+
+
+def fallback_key(webhook: Webhook) -> str:
+    """What stands for a dedup key where a source has none: a hash of path, query and body.
+
+    The parts are told apart by their lengths, so no byte can move from one into the next.
+    """
+    digest = hashlib.sha256()
+    for part in (webhook.path.encode("utf-8", "surrogatepass"), webhook.query.encode("utf-8", "surrogatepass")):
+        digest.update(len(part).to_bytes(8, "big"))
+        digest.update(part)
+    digest.update(webhook.body)
+    return f"sha256:{digest.hexdigest()}"
+
+
+def translated(
+    ruleset: Ruleset,
+    source: Source,
+    verified: Verified,
+    *,
+    id: str,
+    parts: Mapping[str, str],
+    cap: int,
+    now: datetime,
+) -> Reception:
+    """What one verified request becomes, ready to be stored in one transaction: the webhook and its commands.
+
+    Static credentials are taken out first, and rules see what is kept, so that a rule does the same when it is run
+    again. ``cap`` bounds the body after decompression, in bytes. Never raises on what a sender sent.
+    """
+    request = verified.request
+    webhook = Webhook(
+        id=id,
+        source=source.name,
+        received_at=request.received_at,
+        method=request.method,
+        path=request.path,
+        query=redact_query(request.query, source.verify),
+        headers=redact_headers(request.headers, source.verify),
+        body=request.body,
+        state=WebhookState.UNPARSEABLE,
+        rules_version=ruleset.version.version,
+    )
+    try:
+        webhook = _decompressed(webhook, cap=cap)
+        as_sent = webhook.body is request.body
+        body = parse(verified, body_type=source.body) if as_sent else read_body(webhook, source)
+    except Unparseable as error:
+        webhook = msgspec.structs.replace(webhook, reason=str(error), dedup_key=fallback_key(webhook))
+        return Reception(webhook=webhook, dedup_until=now + FALLBACK_WINDOW)
+    translation = translate(source, arrival_of(webhook, body=body, path=parts), now=now)
+    key = translation.dedup_key
+    until = None if source.dedup_window is None else now + source.dedup_window
+    if key is None:
+        key, until = fallback_key(webhook), now + FALLBACK_WINDOW
+    return Reception(
+        webhook=outcome(webhook, translation, dedup_key=key), commands=translation.commands, dedup_until=until
+    )
+
+
+def retranslated(ruleset: Ruleset, webhook: Webhook, *, now: datetime) -> Reception:
+    """What the rules of today make of a webhook that the store kept. Its id, its dedup key and its repeats stay.
+
+    :raises UnknownSource: the rules no longer have its source, or its source is elsewhere.
+    """
+    source, parts = source_of(ruleset, webhook)
+    webhook = msgspec.structs.replace(webhook, rules_version=ruleset.version.version)
+    try:
+        body = read_body(webhook, source)
+    except Unparseable as error:
+        return Reception(
+            webhook=msgspec.structs.replace(
+                webhook, state=WebhookState.UNPARSEABLE, reason=str(error), errors=(), matched=()
+            )
+        )
+    translation = translate(source, arrival_of(webhook, body=body, path=parts), now=now)
+    return Reception(webhook=outcome(webhook, translation, dedup_key=webhook.dedup_key), commands=translation.commands)
+
+
+def retraced(ruleset: Ruleset, webhook: Webhook) -> Translation | None:
+    """The translation of a stored webhook with its trace, or None where it can't be read.
+
+    :raises UnknownSource: these rules have no such source, or it is elsewhere.
+    """
+    source, parts = source_of(ruleset, webhook)
+    try:
+        body = read_body(webhook, source)
+    except Unparseable:
+        return None
+    return translate(source, arrival_of(webhook, body=body, path=parts), now=webhook.received_at, trace=True)
+
+
+def source_of(ruleset: Ruleset, webhook: Webhook) -> tuple[Source, dict[str, str]]:
+    """The source of a stored webhook and the named parts of its path.
+
+    :raises UnknownSource: these rules have no such source, or it is elsewhere.
+    """
+    source = ruleset.sources.get(webhook.source)
+    if source is None:
+        raise UnknownSource(f"webhook {webhook.id}: the rules have no source {webhook.source}")
+    parts = named_parts(source.path, webhook.path)
+    if parts is None:
+        raise UnknownSource(
+            f"webhook {webhook.id}: source {webhook.source} now has the path {source.path!r}, "
+            f"and this came with {webhook.path!r}"
+        )
+    return source, parts
+
+
+def read_body(webhook: Webhook, source: Source) -> JSON:
+    """The parsed body of a webhook that was verified when it was received.
+
+    :raises Unparseable: it is not what its content type or the source says.
+    """
+    request = Request(
+        source=webhook.source,
+        method=webhook.method,
+        path=webhook.path,
+        query=webhook.query,
+        headers=webhook.headers,
+        body=webhook.body,
+        received_at=webhook.received_at,
+        url=source.public_url,
+    )
+    verified = verify(_AT_RECEIPT, request, credential=_nothing, now=webhook.received_at)
+    return parse(verified, body_type=source.body)
+
+
+def outcome(webhook: Webhook, translation: Translation, *, dedup_key: str | None) -> Webhook:
+    """The webhook with what its translation found out about it."""
+    return msgspec.structs.replace(
+        webhook,
+        state=translation.state,
+        reason=translation.reason,
+        errors=translation.errors,
+        matched=translation.matched,
+        event_type=translation.event_type,
+        dedup_key=dedup_key,
+    )
+
+
+def _decompressed(webhook: Webhook, *, cap: int) -> Webhook:
+    """The webhook with its body as it was before its sender compressed it, and without the header that said so.
+
+    :raises Unparseable: it is not compressed as it says, or becomes larger than ``cap`` bytes.
+    """
+    coding = joined_headers(webhook.headers).get("content-encoding", "").strip().lower()
+    if coding in ("", "identity"):
+        return webhook
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise Unparseable(f"Content-Encoding is {coding[:40]!a}; allowed: gzip, deflate")
+    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by the first bytes
+    try:
+        body = decompressor.decompress(webhook.body, cap + 1)
+    except zlib.error as error:
+        raise Unparseable(f"Content-Encoding says {coding}, and the body is not that: {error}") from error
+    if len(body) > cap:
+        raise Unparseable(f"the body has over {cap:,} bytes when decompressed; allowed: {cap:,}")
+    if not decompressor.eof:
+        raise Unparseable(f"the {coding} body ends too early")
+    kept = tuple((name, value) for name, value in webhook.headers if name != "content-encoding")
+    return msgspec.structs.replace(webhook, body=body, headers=kept)

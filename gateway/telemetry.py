@@ -1,0 +1,225 @@
+"""Telemetry, at the edge: the core emits one frozen record per outcome; here records become log lines and metrics.
+
+Never a payload and never a secret: names, ids, states and counts only.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import IO, Any
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from gateway.delivery import (
+    AttemptMade,
+    DestinationPaused,
+    DestinationResumed,
+    Record,
+    ResultLost,
+    StoreFailed,
+    Stumbled,
+)
+from gateway.inbound.receive import Received
+from gateway.model import CommandState
+
+EXPOSITION_TYPE = CONTENT_TYPE_LATEST
+"""The content type of :meth:`Telemetry.exposition`."""
+
+# A second series for every counter, which says when it was first counted: nobody asked for it.
+disable_created_metrics()  # type: ignore[no-untyped-call]
+
+_log = logging.getLogger("gateway")
+_DELIVERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Telemetry:
+    """Counts and logs what the gateway emits. Has a registry of its own, so several gateways live in one process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._received = Counter(
+            "gateway_webhooks_received",
+            "Requests at the hooks, by source and by what was answered.",
+            ("source", "answer"),
+            registry=self.registry,
+        )
+        self._webhooks = Counter(
+            "gateway_webhooks_stored",
+            "Stored webhooks, by the state in which translation left them.",
+            ("source", "state"),
+            registry=self.registry,
+        )
+        self._commands = Counter(
+            "gateway_commands_made",
+            "Commands that webhooks were translated into.",
+            ("source",),
+            registry=self.registry,
+        )
+        self._attempts = Counter(
+            "gateway_attempts",
+            "Attempts at delivery, by how they ended.",
+            ("destination", "outcome"),
+            registry=self.registry,
+        )
+        self._outcomes = Counter(
+            "gateway_commands",
+            "What attempts meant for their commands: delivered, pending (again), failed, held, unknown, expired.",
+            ("destination", "command", "state"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "gateway_delivery_seconds",
+            "Seconds from the first byte of an attempt to Intilery's answer.",
+            ("destination",),
+            buckets=_DELIVERY_SECONDS,
+            registry=self.registry,
+        )
+        self._backlog = Gauge(
+            "gateway_backlog", "Unfinished commands.", ("destination", "state"), registry=self.registry
+        )
+        self._paused = Gauge(
+            "gateway_destination_paused",
+            "1 while nothing is sent to a destination.",
+            ("destination",),
+            registry=self.registry,
+        )
+        self._rules = Gauge("gateway_rules_info", "The served rules version.", ("version",), registry=self.registry)
+        self._store_errors = Counter(
+            "gateway_store_errors", "What the store could not do.", ("verb",), registry=self.registry
+        )
+
+    def received(self, record: Received) -> None:
+        """One request at a hook was answered."""
+        self._received.labels(record.source, record.answer).inc()
+        if record.state is not None:
+            self._webhooks.labels(record.source, record.state.value).inc()
+            if record.commands:
+                self._commands.labels(record.source).inc(record.commands)
+        if record.answer == "not_stored":
+            self._store_errors.labels("receive").inc()
+        if record.reason is not None:
+            # Anybody can ask for what is not there; that is worth no line.
+            level = logging.DEBUG if record.status in (404, 405) else logging.WARNING
+            _log.log(
+                logging.ERROR if record.status >= 500 else level,
+                "%s: %s: %s",
+                record.source or "hooks",
+                record.answer,
+                record.reason,
+                extra={"fields": {"source": record.source, "status": record.status, "webhook": record.webhook_id}},
+            )
+
+    def delivery(self, record: Record) -> None:
+        """Something happened on the way to Intilery."""
+        match record:
+            case AttemptMade():
+                self._attempt_made(record)
+            case ResultLost(command=command, attempt=attempt):
+                self._attempts.labels(command.destination, attempt.outcome.value).inc()
+                _log.error(
+                    "%s: %s ended (%s) and could not be recorded under its lease; its outcome is unknown",
+                    command.destination,
+                    command.command,
+                    attempt.outcome.value,
+                    extra={"fields": {"command": command.id}},
+                )
+            case DestinationPaused(name=name, reason=reason):
+                self._paused.labels(name).set(1)
+                _log.error("destination %s is paused, its commands wait: %s", name, reason)
+            case DestinationResumed(name=name):
+                self._paused.labels(name).set(0)
+                _log.warning("destination %s is sent to again", name)
+            case StoreFailed(verb=verb, message=message):
+                self.store_failed(verb)
+                _log.error("the store could not %s: %s", verb, message)
+            case Stumbled(where=where, error=error):
+                _log.error("delivery stumbled at %s and goes on", where, exc_info=error)
+
+    def _attempt_made(self, record: AttemptMade) -> None:
+        command, attempt, verdict = record.command, record.attempt, record.verdict
+        self._outcomes.labels(command.destination, command.command, verdict.state.value).inc()
+        self._attempts.labels(command.destination, attempt.outcome.value).inc()
+        self._seconds.labels(command.destination).observe(attempt.duration_ms / 1000)
+        if verdict.state not in {CommandState.DELIVERED, CommandState.PENDING}:
+            _log.warning(
+                "%s: %s %s: %s",
+                command.destination,
+                command.command,
+                verdict.state.value,
+                verdict.reason or "no reason given",
+                extra={"fields": {"command": command.id, "rule": command.rule, "source": command.source}},
+            )
+
+    def store_failed(self, verb: str) -> None:
+        """A verb of the store raised."""
+        self._store_errors.labels(verb).inc()
+
+    def rules_served(self, version: str) -> None:
+        """This version of the rules is served from now on."""
+        self._rules.clear()
+        self._rules.labels(version).set(1)
+
+    def backlog(self, found: Mapping[str, Mapping[CommandState, int]]) -> None:
+        """What :meth:`gateway.store.Store.backlog` said; asked for when somebody looks at the metrics."""
+        self._backlog.clear()
+        for destination, states in found.items():
+            for state, count in states.items():
+                self._backlog.labels(destination, state.value).set(count)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+
+class _JSONLines(logging.Formatter):
+    """One JSON object a line: at, level, logger, message, and the record's own fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line.update(getattr(record, "fields", {}))
+        if record.exc_info:
+            line["exception"] = "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        # A message may quote what a sender sent, lone surrogates too: those are replaced, never raised over.
+        return msgspec.json.encode(_writable(line)).decode()
+
+
+class _Text(logging.Formatter):
+    """For a person at a terminal: local time, level, message, fields."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        at = datetime.fromtimestamp(record.created, UTC).astimezone().strftime("%H:%M:%S")
+        fields = "".join(f" {key}={value}" for key, value in getattr(record, "fields", {}).items() if value)
+        # What a sender made us quote must not begin a line of its own.
+        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        line = f"{at} {record.levelname.lower():<7} {message}{fields}"
+        if record.exc_info:
+            line += "\n" + "".join(traceback.format_exception(*record.exc_info)).rstrip()
+        return line.encode("utf-8", "replace").decode()
+
+
+def _writable(line: Mapping[str, Any]) -> dict[str, str]:
+    return {key: str(value).encode("utf-8", "replace").decode() for key, value in line.items() if value is not None}
+
+
+def configure_logging(*, format: str, level: str, stream: IO[str] | None = None) -> None:
+    """Send every log line of this process to ``stream`` (stderr). ``format`` is ``auto``, ``text`` or ``json``."""
+    stream = sys.stderr if stream is None else stream
+    as_text = format == "text" or (format == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_Text() if as_text else _JSONLines())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    # Its info lines are one per request of ours to Intilery, with the address in it.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
