@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
-from typing import Final
+from typing import Final, Literal
 
 import msgspec
 from babel import Locale
@@ -22,6 +22,7 @@ STYLES: Final = ("short", "medium", "long", "full")
 
 _TOGETHER = {"F": "%Y-%m-%d", "T": "%H:%M:%S", "R": "%H:%M", "D": "%m/%d/%y", "r": "%I:%M:%S %p"}
 _DIRECTIVE = re.compile(r"%([-_0^]*)(:z|[A-Za-z%])", re.DOTALL)
+_WIDTHS: tuple[Literal["wide", "abbreviated"], ...] = ("wide", "abbreviated")
 _MAX_FORMAT = 200
 MAX_INPUT: Final = 200
 """Characters of a time; no sender writes a longer one."""
@@ -176,8 +177,14 @@ def _name(at: datetime, letter: str, locale: Locale) -> str:
         return str(get_day_names("abbreviated", locale=locale)[at.weekday()])
     if letter == "Z":
         return at.tzname() or ""
-    half = str(get_period_names("wide", "format", locale=locale)["pm" if at.hour >= 12 else "am"])
+    half = _half(locale, "wide", "pm" if at.hour >= 12 else "am")
     return half.lower() if letter == "P" else half
+
+
+def _half(locale: Locale, width: Literal["wide", "abbreviated"], half: str) -> str:
+    """``am`` or ``pm`` in a locale; not every locale names them in every width (de-AT)."""
+    names = get_period_names(width, "format", locale=locale)
+    return str(names.get(half) or half.upper())
 
 
 # -- reading -------------------------------------------------------------------------------------------------------
@@ -270,10 +277,9 @@ def _months(locale: Locale) -> dict[str, int]:
 def _halves(locale: Locale) -> dict[str, bool]:
     """Names of the day's halves, of the locale and English, to whether they are the second."""
     names = {"am": False, "pm": True, "a.m.": False, "p.m.": True}
-    for width in ("wide", "abbreviated"):
-        periods = get_period_names(width, "format", locale=locale)
-        names[periods["am"].casefold()] = False
-        names[periods["pm"].casefold()] = True
+    for width in _WIDTHS:
+        names[_half(locale, width, "am").casefold()] = False
+        names[_half(locale, width, "pm").casefold()] = True
     return names
 
 

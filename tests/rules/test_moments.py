@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from babel import Locale
+from babel.localedata import locale_identifiers
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -205,6 +206,15 @@ def test_what_is_written_is_read_again(naive: datetime) -> None:
 def test_writing(form: str, locale: str, text: str) -> None:
     at = datetime(2026, 7, 3, 18, 5, 0, 7000, tzinfo=LONDON)
     assert write_time(at, writing_format(form), Locale.parse(locale, sep="-")) == text
+
+
+def test_every_locale_reads_what_it_writes() -> None:
+    at = datetime(2026, 7, 3, 18, 5, tzinfo=UTC)
+    form = "%A %d %B %Y %I:%M %p"
+    for name in sorted(locale_identifiers())[::7]:
+        locale = Locale.parse(name)
+        written = write_time(at, writing_format(form), locale)
+        assert read_time(written, reading_format(form), locale)[0].replace(tzinfo=UTC) == at, (name, written)
 
 
 def test_a_moment_is_the_same_for_any_zone_when_it_names_its_own() -> None:

@@ -14,9 +14,9 @@ from gateway.rules.currencies import minor_digits
 from gateway.rules.filters.filter import Example, Param, number_of, register
 from gateway.rules.filters.numbers import checked, rounded
 from gateway.rules.moments import ENGLISH
-from gateway.rules.values import Unreadable
+from gateway.rules.values import Unreadable, describe
 
-_MAX_AMOUNT_DIGITS = 40
+_MAX_AMOUNT_DIGITS = 20  # babel rounds with 28 digits
 # CLDR's currencySpacing, which babel leaves out: a code and a digit never touch ("CHF 12", but "£12").
 _TOUCHING = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
@@ -53,9 +53,8 @@ def _pattern(locale: Locale, digits: int) -> NumberPattern:
 def money(value: Any, currency: str, locale: Locale) -> str:
     amount = number_of(value)
     digits = minor_digits(currency)
-    # adjusted() says the place of the first digit: what is longer is no amount, and grouping it costs.
-    if abs(Decimal(amount).adjusted()) > _MAX_AMOUNT_DIGITS and amount:
-        raise Unreadable(f"the amount is no amount of money: over {_MAX_AMOUNT_DIGITS} digits")
+    if amount and Decimal(amount).adjusted() >= _MAX_AMOUNT_DIGITS:
+        raise Unreadable(f"found {describe(value)}; an amount has at most {_MAX_AMOUNT_DIGITS} digits before the point")
     exact = rounded(amount, digits)
     written = _pattern(locale, digits).apply(exact, locale, currency=currency, currency_digits=False)
     return _TOUCHING.sub("\xa0", written)
