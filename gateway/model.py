@@ -13,6 +13,8 @@ from typing import Any
 import msgspec
 import uuid_utils
 
+from gateway.terms import Limit, Once, QuietHours
+
 
 class WebhookState(StrEnum):
     """What became of a webhook when it was translated."""
@@ -168,6 +170,11 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """When it may be claimed next: its time, or the next retry."""
     intilery_event_id: str | None = None
     finished_at: datetime | None = None
+    once: Once | None = None
+    limit: Limit | None = None
+    quiet: QuietHours | None = None
+    name: str | None = None
+    """A later command of this name, from the same source, replaces it while it waits."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

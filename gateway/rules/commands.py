@@ -9,13 +9,14 @@ import msgspec
 
 from gateway.errors import MappingError
 from gateway.intilery import contract
-from gateway.model import Command, CommandState, OnUnknown, command_id
+from gateway.model import FINAL_STATES, Command, CommandState, OnUnknown, command_id
 from gateway.rules.calls import Call
 from gateway.rules.expressions import Expression
-from gateway.rules.model import Arrival, Rule, Source
+from gateway.rules.model import Arrival, NamedTerm, Rule, Source
 from gateway.rules.moments import moment
 from gateway.rules.scope import Scope
 from gateway.rules.values import as_text, describe, is_nothing
+from gateway.terms import Cancellation, Limit, Once
 
 ON_UNKNOWN = {"send_sms": OnUnknown.VERIFY, "send_print": OnUnknown.VERIFY}
 """By command, where a rule does not say; the others retry."""
@@ -79,15 +80,12 @@ class CommandMaker:
     ) -> Command:
         now = self.now
         state, reason, not_before, expires_at = CommandState.PENDING, None, None, None
-        if rule.mode == "dry_run":
-            state, reason = CommandState.DRY_RUN, "the rule's mode is dry_run"
-        elif call.command != "identify":
-            # A rule's timing governs its command; the identify beside it leaves at once.
-            not_before, expires_at, reason = self._timing(rule, scope)
-            if reason is not None:
-                state = CommandState.SUPPRESSED
-            elif not_before is not None:
-                state = CommandState.WAITING
+        governed = call.command != "identify" or rule.call is None
+        if governed:
+            # What a rule says of time governs its command; an identify beside it leaves at once.
+            not_before, expires_at, state, reason = self._timing(rule, scope)
+        if rule.mode != "live":
+            state, reason = CommandState.DRY_RUN, f"the rule's mode is {rule.mode}"
         return Command(
             id=id,
             webhook_id=self.arrival.webhook_id,
@@ -107,10 +105,53 @@ class CommandMaker:
             on_unknown=rule.on_unknown or ON_UNKNOWN.get(call.command, OnUnknown.RETRY),
             priority=rule.priority,
             due_at=not_before if state is CommandState.WAITING else now,
-            finished_at=now if state in (CommandState.DRY_RUN, CommandState.SUPPRESSED) else None,
+            finished_at=now if state in FINAL_STATES else None,
+            once=self._once(rule, scope) if governed and rule.once is not None else None,
+            limit=self._limit(rule, scope) if governed and rule.limit is not None else None,
+            quiet=rule.quiet if governed else None,
+            name=self._named(rule.name_as, "name_as", scope) if governed and rule.name_as is not None else None,
         )
 
-    def _timing(self, rule: Rule, scope: Scope) -> tuple[datetime | None, datetime | None, str | None]:
+    def cancellation(self, rule: Rule, scope: Scope) -> Cancellation:
+        """What a rule with ``cancel`` withdraws.
+
+        :raises MappingError: the name is nothing.
+        """
+        assert rule.cancel is not None
+        return Cancellation(source=self.source.name, name=self._named(rule.cancel, "cancel", scope), rule=rule.id)
+
+    def _named(self, term: NamedTerm, field: str, scope: Scope) -> str:
+        """A key or a name. Nothing is an error: it would make all webhooks without it one."""
+        value = term.evaluate(scope)
+        text = None if is_nothing(value) else as_text(value)
+        if text is None:
+            raise MappingError(
+                f"{field} is {describe(value)}; it takes text or a number: {term.text}", field=field, path=term.text
+            )
+        return text
+
+    def _once(self, rule: Rule, scope: Scope) -> Once:
+        once = rule.once
+        assert once is not None
+        received = self.arrival.received_at
+        return Once(
+            scope=f"shared/{once.shared}" if once.shared is not None else f"{self.source.name}/{rule.id}",
+            key=self._named(once.key, "once", scope),
+            until=None if once.within is None else once.within.after(received, self.source.zone),
+        )
+
+    def _limit(self, rule: Rule, scope: Scope) -> Limit:
+        limit = rule.limit
+        assert limit is not None
+        return Limit(
+            scope=f"{self.source.name}/{rule.id}",
+            key=self._named(limit.per, "limit", scope),
+            at_most=limit.at_most,
+            within=limit.within,
+        )
+
+    def _timing(self, rule: Rule, scope: Scope) -> tuple[datetime | None, datetime | None, CommandState, str | None]:
+        """Not before, not after, and what that makes of it: delay or at, quiet hours, expires, in this order."""
         timing, zone, received, now = rule.timing, self.source.zone, self.arrival.received_at, self.now
         not_before: datetime | None = None
         if timing.delay is not None:
@@ -119,14 +160,21 @@ class CommandMaker:
             not_before = self._moment(timing.at, "at", scope)
             if not_before <= now:
                 if timing.skip_if_past:
-                    return None, None, f"its time, {contract.timestamp(not_before)}, was past (if_past: skip)"
+                    why = f"its time, {contract.timestamp(not_before)}, was past (if_past: skip)"
+                    return not_before, None, CommandState.SUPPRESSED, why
                 not_before = None
+        if rule.quiet is not None:
+            not_before = rule.quiet.ends_at(max(now, not_before or now)) or not_before
         expires_at: datetime | None = None
         if timing.expires_after is not None:
             expires_at = timing.expires_after.after(received, zone)
         elif timing.expires_at is not None:
             expires_at = self._moment(timing.expires_at, "expires", scope)
-        return not_before, expires_at, None
+        leaves = max(now, not_before or now)
+        if expires_at is not None and expires_at <= leaves:
+            why = f"it expires at {contract.timestamp(expires_at)} and could leave at {contract.timestamp(leaves)}"
+            return not_before, expires_at, CommandState.EXPIRED, why
+        return not_before, expires_at, CommandState.PENDING if not_before is None else CommandState.WAITING, None
 
     def _moment(self, expression: Expression, field: str, scope: Scope) -> datetime:
         value = expression.evaluate(scope)

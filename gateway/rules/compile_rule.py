@@ -12,6 +12,7 @@ from gateway.rules.nodes import Node
 from gateway.rules.problems import did_you_mean
 from gateway.rules.readings import Entries, Reader
 from gateway.rules.recipes import compile_call
+from gateway.rules.rule_terms import TermCompiler
 from gateway.rules.scope import Codes, Evaluate, Names
 
 
@@ -58,6 +59,7 @@ class RuleCompiler:
             destination = self._rule_destination(node, keys, call or identify)
             self._check_codes(destination, inner.codes[before:])
             timing = self._timing(keys)
+            terms = TermCompiler(self.read, looped=looped).compile(keys, call)
             key = compile_value(keys["key"][1], inner, self.report) if "key" in keys else None
         finally:
             self.read.names = outer
@@ -76,6 +78,11 @@ class RuleCompiler:
             identify=identify,
             destination=destination,
             timing=timing,
+            once=terms.once,
+            limit=terms.limit,
+            quiet=terms.quiet,
+            name_as=terms.name_as,
+            cancel=terms.cancel,
             priority=self.read.integer(keys, "priority"),
             on_unknown=self.read.on_unknown(keys),
             stop=self.read.boolean(keys, "stop", False),
@@ -95,14 +102,14 @@ class RuleCompiler:
         return evaluate, node.text
 
     def _calls(self, node: Node, keys: Entries, names: Names) -> tuple[Call | None, Call | None]:
-        sending = [name for name in SENDING_KEYS if name in keys]
+        sending = [name for name in (*SENDING_KEYS, "cancel") if name in keys]
         if len(sending) > 1:
             key = keys[sending[1]][0]
             self.report(key, f"a rule makes one command; this one has {' and '.join(sending)}; write a second rule")
         if not sending and "identify" not in keys:
-            self.report(node, f"the rule makes nothing; it needs one of {', '.join(SENDING_KEYS)}, or identify")
+            self.report(node, f"the rule makes nothing; it needs one of {', '.join(SENDING_KEYS)}, cancel, or identify")
         call = identify = None
-        if sending:
+        if sending and sending[0] != "cancel":
             key, value = keys[sending[0]]
             call = compile_call(sending[0], value, names, self.report, key=key)
         if "identify" in keys:

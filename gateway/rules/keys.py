@@ -38,24 +38,34 @@ RULE_KEYS: Mapping[str, str] = {
     "identify": "tell Intilery who the customer is; leaves before the command",
     **{command: f"the command {command}: the JSON that is sent" for command in COMMANDS},
     "track": "a plain event: the JSON that is sent, with the event's name",
+    "cancel": "instead of a command: withdraw the waiting command of this name",
     "destination": "as the source's",
+    "once": "at most one command of this rule per key: an expression or a template",
+    "within": "how long once holds, from the first receipt: 7d; without it for ever",
+    "shared": "a name, so that several rules share their once keys",
     "delay": "not before this long after receipt: 30m, 2h, 7d",
     "at": "not before this moment",
     "if_past": "when the moment of at is past: send (unless said) or skip",
+    "name_as": "name the waiting command; a later one of that name replaces it",
+    "limit": "a cap per person: {per: $.customer.id, at_most: 3, within: 1d}",
+    "quiet_hours": 'hold until the morning: {from: "21:00", to: "08:00", zone: Europe/London}',
     "expires": "never after this long (from receipt), or after this moment",
     "priority": "higher leaves first among what is due; 0 unless given",
     "on_unknown_outcome": "what to do with a command that was written and not answered: retry, hold or verify",
     "stop": "true: after this rule matched, no later rule is looked at",
     "enabled": "false: the rule is off",
-    "mode": "live, or dry_run: record the command and send nothing",
+    "mode": "live; dry_run: record the command and send nothing; shadow: the same, beside the live rules",
 }
 DEFAULT_KEYS = (
-    "destination", "delay", "at", "if_past", "expires", "priority", "on_unknown_outcome", "enabled", "mode",
+    "destination", "once", "within", "shared", "delay", "at", "if_past", "limit", "quiet_hours", "expires", "priority",
+    "on_unknown_outcome", "enabled", "mode",
 )  # fmt: skip
 """The rule keys that ``defaults`` may hold."""
 
 SENDING_KEYS = tuple(call for call in CALLS if call != "identify")
-"""The keys of which a rule has one."""
+"""The commands: a rule has one of them, or ``cancel``."""
+LIMIT_KEYS = ("per", "at_most", "within")
+QUIET_KEYS = ("from", "to", "zone")
 
 
 def check_keys(node: Node, allowed: Iterable[str], what: str, report: Report) -> dict[str, tuple[Node, Node]]:

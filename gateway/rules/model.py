@@ -19,6 +19,7 @@ from gateway.rules.nodes import Node
 from gateway.rules.problems import Problem
 from gateway.rules.scope import Codes, Evaluate
 from gateway.rules.spans import Span
+from gateway.terms import Cancellation, QuietHours
 
 
 class Arrival(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,8 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     state: WebhookState
     reason: str | None = None
     commands: tuple[Command, ...] = ()
+    cancellations: tuple[Cancellation, ...] = ()
+    """What is withdrawn before the commands are written."""
     errors: tuple[MappingProblem, ...] = ()
     warnings: tuple[MappingProblem, ...] = ()
     matched: tuple[str, ...] = ()
@@ -70,6 +73,31 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: Expression | None = None
 
 
+class NamedTerm(msgspec.Struct, frozen=True, kw_only=True):
+    """An expression or a template that gives a key or a name."""
+
+    text: str
+    """As written."""
+    evaluate: Evaluate
+
+
+class OnceTerm(msgspec.Struct, frozen=True, kw_only=True):
+    """At most one command per key."""
+
+    key: NamedTerm
+    within: Span | None = None
+    shared: str | None = None
+
+
+class LimitTerm(msgspec.Struct, frozen=True, kw_only=True):
+    """At most so many commands per key and time."""
+
+    per: NamedTerm
+    at_most: int
+    within: int
+    """Seconds."""
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule, compiled."""
 
@@ -87,12 +115,17 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     destination: str | Expression = "default"
     """A destination's name, or the expression that gives it."""
     timing: Timing = Timing()
+    once: OnceTerm | None = None
+    limit: LimitTerm | None = None
+    quiet: QuietHours | None = None
+    name_as: NamedTerm | None = None
+    cancel: NamedTerm | None = None
     priority: int = 0
     on_unknown: OnUnknown | None = None
     """None: the default of its command."""
     stop: bool = False
     enabled: bool = True
-    mode: Literal["live", "dry_run"] = "live"
+    mode: Literal["live", "dry_run", "shadow"] = "live"
 
 
 class RuleIndex(msgspec.Struct, frozen=True, kw_only=True):

@@ -149,5 +149,6 @@ class Reader:
         text = self.choice(keys, "on_unknown_outcome", tuple(OnUnknown))
         return OnUnknown(text) if text else None
 
-    def mode(self, keys: Entries) -> Literal["live", "dry_run"]:
-        return "dry_run" if self.choice(keys, "mode", ("live", "dry_run")) == "dry_run" else "live"
+    def mode(self, keys: Entries) -> Literal["live", "dry_run", "shadow"]:
+        mode = self.choice(keys, "mode", ("live", "dry_run", "shadow"))
+        return "dry_run" if mode == "dry_run" else "shadow" if mode == "shadow" else "live"

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from gateway.errors import MappingError
+from gateway.intilery.contract import timestamp
 from gateway.model import Command, MappingProblem, WebhookState
 from gateway.rules.commands import CommandMaker
 from gateway.rules.finders import NODE_BUDGET, OverBudget
@@ -15,6 +16,7 @@ from gateway.rules.mapping import elements_of
 from gateway.rules.model import Arrival, Rule, Source, TraceLine, Translation
 from gateway.rules.scope import UNSET, EvaluationFailed, Scope, webhook_facts
 from gateway.rules.values import MISSING, as_text, describe, is_nothing
+from gateway.terms import Cancellation
 
 MAX_ERRORS = 100
 """Mapping errors kept of one webhook."""
@@ -45,11 +47,13 @@ def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = 
         state, reason = run.all()
     except OverBudget as error:
         run.commands.clear()
+        run.cancellations.clear()
         state, reason = WebhookState.UNTRANSLATABLE, _reason(error)
     return Translation(
         state=state,
         reason=reason,
         commands=tuple(run.commands),
+        cancellations=tuple(run.cancellations),
         errors=tuple(run.errors[:MAX_ERRORS]),
         warnings=tuple(
             MappingProblem(rule=warned.rule, path=warned.path, message=warned.message) for warned in scope.warnings
@@ -108,6 +112,7 @@ class _Run:
         self.scope = scope
         self.trace = trace
         self.commands: list[Command] = []
+        self.cancellations: list[Cancellation] = []
         self.errors: list[MappingProblem] = []
         self.matched: list[str] = []
         self.lines: list[TraceLine] = []
@@ -135,7 +140,7 @@ class _Run:
                     stopped = rule.name
                     if not self.trace:
                         break
-        if self.commands or (self.matched and not self.errors):
+        if self.commands or self.cancellations or (self.matched and not self.errors):
             return WebhookState.TRANSLATED, None
         if self.matched:
             return WebhookState.UNTRANSLATABLE, self.errors[0].message
@@ -162,12 +167,14 @@ class _Run:
     def _rule(self, rule: Rule) -> None:
         scope = self.scope
         scope.rule = rule.id
-        before = len(self.commands), len(self.errors)
+        before = len(self.commands), len(self.errors), len(self.cancellations)
         for element in self._elements(rule):
             scope.rule_lets = [UNSET] * rule.lets
             try:
                 if rule.key is not None:
                     element = self._key(rule)
+                if rule.cancel is not None:
+                    self.cancellations.append(self.maker.cancellation(rule, scope))
                 made = self.maker.make(rule, element, scope)
                 if len(self.commands) + len(made) > MAX_COMMANDS:
                     raise MappingError(f"a webhook becomes at most {MAX_COMMANDS:,} commands")
@@ -178,7 +185,9 @@ class _Run:
                 self._error(rule, MappingError(str(failed), path=failed.path), element)
         scope.item = MISSING
         scope.rule = ""
-        self._line(rule, True, _outcome(self.commands[before[0] :], self.errors[before[1] :]))
+        commands, errors, cancellations = before
+        words = _outcome(self.commands[commands:], self.errors[errors:], self.cancellations[cancellations:])
+        self._line(rule, True, words)
 
     def _elements(self, rule: Rule) -> Iterator[str]:
         """The identity of each element in turn, with ``$item`` set."""
@@ -232,11 +241,18 @@ class _Run:
             )
 
 
-def _outcome(commands: list[Command], errors: list[MappingProblem]) -> str:
+def _outcome(commands: list[Command], errors: list[MappingProblem], cancellations: list[Cancellation]) -> str:
     """What became of a matched rule, for its line of the trace."""
-    made = ", ".join(f"{command.command} to '{command.user_id}'" for command in commands[:5])
+    done = [f"withdraws '{cancellation.name}' while it waits" for cancellation in cancellations[:5]]
+    for command in commands[:5]:
+        what = f"{command.command} to '{command.user_id}'"
+        if command.reason is not None:
+            what += f" ({command.state}: {command.reason})"
+        elif command.not_before is not None:
+            what += f" (not before {timestamp(command.not_before)})"
+        done.append(what)
     if len(commands) > 5:
-        made += f" and {len(commands) - 5} more"
+        done.append(f"{len(commands) - 5} more")
     if errors:
-        return f"matched; {made + '; ' if made else ''}{len(errors)} failed: {errors[0].message}"
-    return f"matched; {made or 'nothing to send: the list is empty'}"
+        done.append(f"{len(errors)} failed: {errors[0].message}")
+    return "matched; " + ("; ".join(done) or "nothing to send: the list is empty")

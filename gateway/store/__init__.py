@@ -20,6 +20,7 @@ import msgspec
 
 from gateway.errors import SettingsError
 from gateway.model import Attempt, Command, CommandState, RulesVersion, Webhook, WebhookState
+from gateway.terms import Cancellation
 
 T = TypeVar("T")
 
@@ -29,6 +30,8 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
 
     webhook: Webhook
     commands: tuple[Command, ...] = ()
+    cancellations: tuple[Cancellation, ...] = ()
+    """Names whose waiting commands are withdrawn before ``commands`` are written."""
     dedup_until: datetime | None = None
     """Until when ``webhook.dedup_key`` answers a repeat; None with a key means for as long as the store keeps it.
     Without a key nothing is claimed."""
