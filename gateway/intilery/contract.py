@@ -127,7 +127,7 @@ def user_id(value: Any) -> str | None:
 
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and ``Z``: ``2019-11-18T13:30:11.444Z``. ``moment`` is aware."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")

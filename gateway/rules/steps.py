@@ -11,6 +11,7 @@ from gateway.rules.problems import did_you_mean
 from gateway.rules.roots import ExpressionProblem, body_path, compile_source
 from gateway.rules.scope import Evaluate, EvaluationFailed, Names, Scope
 from gateway.rules.syntax import Argument, Call
+from gateway.rules.tables import Table
 from gateway.rules.values import MISSING, describe, is_nothing
 
 Step = Callable[[Any, Scope], Any]
@@ -46,7 +47,7 @@ class _Dynamic:
     def __init__(self, evaluate: Evaluate, param: Param) -> None:
         self.evaluate = evaluate
         self.param = param
-        self.prepare = lru_cache(maxsize=256)(param.prepare)
+        self.prepare = lru_cache(maxsize=256, typed=True)(param.prepare)
 
     def __call__(self, scope: Scope) -> Any:
         value = self.evaluate(scope)
@@ -122,7 +123,21 @@ def _bind(filter: Filter, call: Call, names: Names) -> list[Any]:
             bound.append(names.zone)
         else:
             bound.append(param.default)
+    _check_keys(bound, call)
     return bound
+
+
+def _check_keys(bound: list[Any], call: Call) -> None:
+    """A table that is looked up takes as many keys as it has; the value before the filter is the first."""
+    for table in bound:
+        if isinstance(table, Table):
+            keys = 1 + sum(len(argument) for argument in bound if isinstance(argument, tuple))
+            if keys != table.key_count:
+                raise ExpressionProblem(
+                    f"{call.name}: the table '{table.name}' has {table.key_count} keys, the value before | is the first; "
+                    f"this gives {keys}",
+                    call.at,
+                )
 
 
 def _count(number: int) -> str:
