@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 # What each layer may import of our own, from the bottom up. ``name.*`` is a package and all in it; of two rows that
 # fit a module, the longer one counts. A module that no row names fails: decide where it stands, then add it.
-VOCABULARY = ("errors", "model")
+VOCABULARY = ("errors", "model", "terms")
 AUTHENTICATION = (
     "inbound.authentication",
     "inbound.schemes",
@@ -29,7 +29,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "problem": ("errors",),
     "credentials": (),
-    "model": ("errors",),
+    "terms": (),
+    "model": ("errors", "terms"),
     "intilery": (),
     "intilery.contract": VOCABULARY,
     # Pure deciders.
@@ -69,7 +70,16 @@ WIRING = ("settings", "telemetry", "app", "admin.*", "cli.*", "__main__")
 ONLY_FOR_TYPES = {("errors", "rules.problems")}
 
 # Pure layers: what they get is data, what they give is data.
-PURE = ("errors", "model", "intilery.contract", "intilery.answers", "delivery.retry", "delivery.pacing", "rules.*")
+PURE = (
+    "errors",
+    "model",
+    "terms",
+    "intilery.contract",
+    "intilery.answers",
+    "delivery.retry",
+    "delivery.pacing",
+    "rules.*",
+)
 AT_LOAD = ("rules.load",)  # reads the folder and asks git for its revision, before anything is served
 WORLD = {
     "aiohttp",

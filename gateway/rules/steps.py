@@ -134,7 +134,7 @@ def _check_keys(bound: list[Any], call: Call) -> None:
             keys = 1 + sum(len(argument) for argument in bound if isinstance(argument, tuple))
             if keys != table.key_count:
                 raise ExpressionProblem(
-                    f"{call.name}: the table '{table.name}' has {table.key_count} keys, the value before | is the first; "
+                    f"{call.name}: the table '{table.name}' has {table.key_count} keys (the first stands before |); "
                     f"this gives {keys}",
                     call.at,
                 )
