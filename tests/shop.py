@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +135,12 @@ def order(**changes: Any) -> bytes:
 def bearer(token: str = ADMIN) -> dict[str, str]:
     """The header that opens the API."""
     return {"authorization": f"Bearer {token}"}
+
+
+async def until(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Return once ``holds()`` does; fail if that takes over 10 seconds."""
+    async with asyncio.timeout(10):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(0.01)

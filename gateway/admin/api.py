@@ -63,7 +63,7 @@ class TryRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The body of ``POST /api/try``."""
 
     source: str
-    body: msgspec.Raw | None = None
+    body: msgspec.Raw = msgspec.Raw()
     """Any JSON value: the payload."""
     text: str | None = None
     """Instead of ``body``: the payload as text, for what is not JSON."""
@@ -149,9 +149,10 @@ class API:
 
     async def try_(self, request: Request) -> Response:
         asked = await _decoded(request, TryRequest)
-        if (asked.body is None) == (asked.text is None):
+        payload = bytes(asked.body)
+        if bool(payload) == (asked.text is not None):
             raise UnreadableRequest("the request holds neither or both of body and text; allowed: one of them")
-        body = bytes(asked.body) if asked.body is not None else (asked.text or "").encode()
+        body = payload or (asked.text or "").encode()
         return as_json(
             attempt_translation(
                 self._running.ruleset,

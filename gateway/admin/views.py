@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.admin.filters import Asked
 from gateway.admin.versions import Versions
-from gateway.errors import UnknownSource, Unparseable
+from gateway.errors import UnknownSource, Unparseable, UnreadableRequest
 from gateway.inbound.arrival import retraced, retranslated
 from gateway.intilery.contract import timestamp
 from gateway.model import Attempt, Command, MappingProblem, Webhook
@@ -31,13 +31,19 @@ encode = msgspec.json.Encoder(decimal_format="number").encode
 
 async def webhooks(store: Store, filter: WebhookFilter, asked: Asked) -> View:
     """``{"items": [webhook without headers and body], "next": cursor or null}``."""
-    page = await store.webhooks(filter, limit=asked.limit, cursor=asked.cursor)
+    try:
+        page = await store.webhooks(filter, limit=asked.limit, cursor=asked.cursor)
+    except ValueError as error:  # a cursor that no list gave
+        raise UnreadableRequest(str(error)) from error
     return {"items": [webhook_row(webhook) for webhook in page.items], "next": page.next}
 
 
 async def commands(store: Store, filter: CommandFilter, asked: Asked) -> View:
     """``{"items": [command without attempts], "next": cursor or null}``."""
-    page = await store.commands(filter, limit=asked.limit, cursor=asked.cursor)
+    try:
+        page = await store.commands(filter, limit=asked.limit, cursor=asked.cursor)
+    except ValueError as error:  # a cursor that no list gave
+        raise UnreadableRequest(str(error)) from error
     return {"items": [command_row(command) for command in page.items], "next": page.next}
 
 
