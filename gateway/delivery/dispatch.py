@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from gateway.delivery import Record, StoreFailed, Stumbled
-from gateway.delivery.lane import MARGIN, Lane, Sender, Terms
+from gateway.delivery.lane import Lane, Sender, Terms
 from gateway.delivery.retry import Backoff
 from gateway.errors import SettingsError, StoreError, UnknownOutcome
 from gateway.intilery.contract import Destination
@@ -38,11 +38,11 @@ class Dispatcher:
     of the rules or a new token needs no restart. ``emit`` gets the records of :mod:`gateway.delivery`; it must be
     quick, and must not raise.
 
-    ``lease`` must outlast ``client.longest`` by 5 seconds. ``max_in_flight`` counts for each destination; the
-    client's pool needs as many connections for each. ``give_up_after``, ``first_backoff`` and ``longest_backoff`` are
-    those of :class:`~gateway.delivery.retry.Backoff`. ``grace`` is how long :meth:`stop` waits for what is in flight.
-    ``poll``, ``probe_every`` and ``probe_at_most`` are seconds: between looks for what others wrote, and between
-    probes of a destination that refuses the token, doubling.
+    ``lease`` must outlast ``client.longest`` by ``margin`` seconds, the time to record a result. ``max_in_flight``
+    counts for each destination; the client's pool needs as many connections for each. ``give_up_after``,
+    ``first_backoff`` and ``longest_backoff`` are those of :class:`~gateway.delivery.retry.Backoff`. ``grace`` is how
+    long :meth:`stop` waits for what is in flight. ``poll``, ``probe_every`` and ``probe_at_most`` are seconds: between
+    looks for what others wrote, and between probes of a destination that refuses the token, doubling.
 
     :raises SettingsError: a lease that a send could outlast.
     """
@@ -56,6 +56,7 @@ class Dispatcher:
         *,
         emit: Callable[[Record], None] = _nobody,
         lease: timedelta = timedelta(minutes=2),
+        margin: float = 5.0,
         max_in_flight: int = 64,
         give_up_after: timedelta = timedelta(hours=24),
         first_backoff: timedelta = timedelta(seconds=1),
@@ -68,16 +69,17 @@ class Dispatcher:
         monotonic: Callable[[], float] = time.monotonic,
         rng: Callable[[], float] = random.random,
     ) -> None:
-        if lease.total_seconds() <= client.longest + MARGIN:
+        if lease.total_seconds() <= client.longest + margin:
             raise SettingsError(
                 f"lease: {lease.total_seconds():g} s; a send may take {client.longest:g} s, so that a lease must be "
-                f"longer than {client.longest + MARGIN:g} s"
+                f"longer than {client.longest + margin:g} s"
             )
         self._store, self._client = store, client
         self._destinations, self._credential = destinations, credential
         self._grace = grace
         self._terms = Terms(
             lease=lease,
+            margin=margin,
             max_in_flight=max_in_flight,
             backoff=Backoff(base=first_backoff, cap=longest_backoff, give_up_after=give_up_after),
             poll=poll,

@@ -41,9 +41,6 @@ from gateway.store import Claim, Store, Verdict
 
 BATCH = 64
 """Most commands in one claim: enough to share a commit, few enough to be begun at once."""
-MARGIN = 5.0
-"""Seconds by which a lease must outlast a send: time to record its result, and for clocks to differ."""
-
 _SOON = 0.02
 """Seconds until a second look, where the store has something due and nothing to claim."""
 _FIRST_RETRY, _LONGEST_RETRY = 0.05, 5.0
@@ -66,6 +63,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What all lanes of a dispatcher have in common. Lengths in seconds are floats, longer ones timedeltas."""
 
     lease: timedelta
+    margin: float
+    """By how much a lease must outlast a send: time to record its result, and for clocks to differ."""
     max_in_flight: int
     backoff: Backoff
     poll: float
@@ -339,7 +338,7 @@ class Lane:
 
     def _left(self, claim: Claim, now: datetime) -> float:
         """Seconds of a lease in which something may still go on."""
-        return (claim.leased_until - now).total_seconds() - MARGIN
+        return (claim.leased_until - now).total_seconds() - self._terms.margin
 
     async def _record(self, claim: Claim, attempt: Attempt | None, verdict: Verdict) -> None:
         """Write a result; where the store can't, try until the lease is over and the store takes it for unknown."""

@@ -83,14 +83,16 @@ class Stage:
         values: dict[str, Any] = {
             "emit": self.emit,
             "lease": timedelta(seconds=self.client.longest + 6),
+            "credential": self.tokens.get,
             "first_backoff": timedelta(milliseconds=10),
             "longest_backoff": timedelta(milliseconds=50),
             "poll": NEVER,
             "probe_every": 0.05,
             "probe_at_most": 0.1,
         }
+        values.update(options)
         self.dispatcher = Dispatcher(
-            self.store, self.client, lambda: self.destinations, self.tokens.get, **{**values, **options}
+            self.store, self.client, lambda: self.destinations, values.pop("credential"), **values
         )
         await self.dispatcher.start()
         return self.dispatcher
@@ -180,7 +182,9 @@ class Stage:
 
 
 @contextlib.asynccontextmanager
-async def staged(folder: Path, *, read_timeout: float = 2.0, **sandbox: Any) -> AsyncIterator[Stage]:
+async def staged(
+    folder: Path, *, read_timeout: float = 2.0, other_timeouts: float = 1.0, **sandbox: Any
+) -> AsyncIterator[Stage]:
     """A stage without a limit at the sandbox, unless ``rate`` and ``burst`` say otherwise."""
     options: dict[str, Any] = {"rate": None, "identify_delay": 0.0, "seed": 1}
     app = create_sandbox(**{**options, **sandbox})
@@ -189,7 +193,12 @@ async def staged(folder: Path, *, read_timeout: float = 2.0, **sandbox: Any) -> 
     def new_store() -> Store:
         return open_store(f"sqlite:///{folder / 'gateway.db'}", identify_gap=timedelta(milliseconds=60))
 
-    client = Client(connect_timeout=1.0, write_timeout=1.0, pool_timeout=1.0, read_timeout=read_timeout)
+    client = Client(
+        connect_timeout=other_timeouts,
+        write_timeout=other_timeouts,
+        pool_timeout=other_timeouts,
+        read_timeout=read_timeout,
+    )
     async with running(front) as url, client:
         stage = Stage(url, new_store, client, app.state.sandbox, front)
         await stage.store.open()

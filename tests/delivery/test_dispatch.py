@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.delivery import AttemptMade, DestinationPaused, DestinationResumed
+from gateway.delivery import ResultLost, StoreFailed, Stumbled
 from gateway.delivery.dispatch import Dispatcher
 from gateway.errors import SettingsError
 from gateway.intilery.contract import encode
@@ -42,13 +42,10 @@ async def test_a_command_is_delivered_and_its_event_id_kept(stage: Stage):
 
 
 async def test_an_idle_lane_sends_what_it_is_woken_for(stage: Stage):
-    dispatcher = await stage.start(poll=NEVER)
+    await stage.start(poll=NEVER)
     await stage.settled(*await stage.add("u-1"))
-    [command] = await stage.add("u-2", wake=False)
-    await asyncio.sleep(0.15)
-    assert len(stage.arrived()) == 1
-    dispatcher.wake({"default"})
-    assert await stage.settled(command) == [DELIVERED]
+    await asyncio.sleep(0.1)  # it has looked once more, and sleeps for an hour
+    assert await stage.settled(*await stage.add("u-2")) == [DELIVERED]
 
 
 async def test_the_poll_finds_what_another_process_wrote(stage: Stage):
@@ -226,18 +223,95 @@ async def test_a_lease_must_outlast_a_send(stage: Stage):
         )
 
 
-async def test_nothing_is_begun_under_a_lease_that_a_send_could_outlast(stage: Stage):
-    """The machine slept between claim and send: the clock is past the lease when the send would begin."""
-    ahead = [timedelta(0)] * 3 + [timedelta(seconds=3)] * 2
+async def test_nothing_is_begun_under_a_lease_that_a_send_could_outlast(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    """The machine sleeps between a claim and its send."""
+    slept, found = timedelta(0), []
+    claim = stage.store.claim
 
-    def clock() -> datetime:
-        return datetime.now(UTC) + (ahead.pop(0) if ahead else timedelta(0))
+    async def slow(*arguments, **options):
+        nonlocal slept
+        slept = timedelta(0)
+        found.append(await claim(*arguments, **options))
+        slept = timedelta(seconds=3 if len(found) == 1 else 0)
+        return found[-1]
 
+    monkeypatch.setattr(stage.store, "claim", slow)
     [command] = await stage.add("u-1")
-    await stage.start(clock=clock)
+    await stage.start(clock=lambda: datetime.now(UTC) + slept)
     assert await stage.settled(command) == [DELIVERED]
+    assert [[one.command.attempts for one in claims] for claims in found[:2]] == [[1], [1]]
     assert len(await stage.store.attempts(command.id)) == 1
-    assert not ahead
+
+
+async def test_what_loses_its_lease_meanwhile_is_found_within_a_lease(tmp_path: Path):
+    async with staged(tmp_path, other_timeouts=0.02, read_timeout=0.1) as stage:
+        [command] = await stage.add("u-1")
+        now = datetime.now(UTC)
+        assert await stage.store.claim("default", limit=1, lease=timedelta(seconds=0.5), now=now)
+        await stage.start(lease=timedelta(seconds=0.3), margin=0.05)
+        assert await stage.settled(command) == [DELIVERED]
+        first, second = await stage.store.attempts(command.id)
+        assert first.message == "no result was recorded while its lease was in force"
+        assert second.outcome is Outcome.ACCEPTED
+
+
+async def test_a_result_waits_for_the_store(stage: Stage):
+    stage.sandbox.faults = Faults(delay=0.1)
+    await stage.start()
+    [command] = await stage.add("u-1")
+    await stage.accepted(1)
+    await stage.store.close()
+    await stage.until(lambda: any(isinstance(r, StoreFailed) and r.verb == "record" for r in stage.records))
+    await stage.store.open()
+    assert await stage.settled(command) == [DELIVERED]
+    [next_] = await stage.add("u-1")
+    assert await stage.settled(next_) == [DELIVERED]
+    assert stage.arrived() == [command.id, next_.id]
+
+
+async def test_a_result_that_outlives_its_lease_is_lost_and_so_unknown(stage: Stage):
+    late = timedelta(0)
+    stage.sandbox.faults = Faults(delay=0.1)
+    dispatcher = await stage.start(clock=lambda: datetime.now(UTC) + late)
+    [command] = await stage.add("u-1", on_unknown=OnUnknown.HOLD)
+    await stage.accepted(1)
+    await stage.store.close()
+    late = timedelta(hours=1)
+    await stage.until(lambda: any(isinstance(r, ResultLost) for r in stage.records))
+    await stage.store.open()
+    await dispatcher.stop()
+    await stage.start()
+    assert await stage.settled(command) == [HELD]
+    assert stage.arrived() == [command.id]
+
+
+async def test_a_store_that_can_not_be_claimed_from_is_asked_again(stage: Stage):
+    dispatcher = await stage.start()
+    await stage.store.close()
+    dispatcher.wake({"default"})
+    await stage.until(lambda: any(isinstance(r, StoreFailed) and r.verb == "claim" for r in stage.records))
+    await stage.store.open()
+    assert await stage.settled(*await stage.add("u-1", wake=False)) == [DELIVERED]
+
+
+async def test_a_defect_is_told_and_survived(stage: Stage):
+    broken = True
+
+    def credential(name: str) -> str:
+        if broken:
+            raise RuntimeError("the vault is on fire")
+        return "sandbox"
+
+    await stage.start(credential=credential)
+    [command] = await stage.add("u-1")
+    await stage.until(lambda: any(isinstance(record, Stumbled) for record in stage.records))
+    broken = False
+    assert await stage.settled(command) == [DELIVERED]
+    [*stumbled] = [record for record in stage.records if isinstance(record, Stumbled)]
+    assert {(record.where, str(record.error)) for record in stumbled} == {
+        ("destination default", "the vault is on fire")
+    }
+    stage.records.clear()
 
 
 # -- pace --------------------------------------------------------------------------------------------------------------
@@ -260,103 +334,6 @@ async def test_a_429_slows_it_down_and_loses_nothing(tmp_path: Path):
         assert dispatcher.status()["default"]["rate"] < 10_000
         assert dispatcher.status()["default"]["tokens"] == 0
         assert await stage.settled(*commands) == [DELIVERED] * 12
-
-
-# -- whether the destination takes the token ---------------------------------------------------------------------------
-
-
-async def test_nothing_is_sent_while_a_token_is_unset(stage: Stage):
-    stage.tokens.clear()
-    dispatcher = await stage.start()
-    [command] = await stage.add("u-1")
-    await stage.until(lambda: bool(stage.pauses()))
-    reason = "INTILERY_AUTH_TOKEN is not set; the commands for default wait"
-    assert stage.pauses() == [DestinationPaused(name="default", reason=reason)]
-    assert dispatcher.status()["default"]["paused"] == reason
-    stored = await stage.store.command(command.id)
-    assert (stored.state, stored.attempts) == (PENDING, 0)
-    stage.tokens["INTILERY_AUTH_TOKEN"] = "sandbox"
-    dispatcher.wake({"default"})
-    assert await stage.settled(command) == [DELIVERED]
-    assert dispatcher.status()["default"]["paused"] is None
-
-
-async def test_commands_of_a_destination_that_the_rules_do_not_name_wait_for_it(stage: Stage):
-    dispatcher = await stage.start()
-    [command] = await stage.add("u-1", destination="uk")
-    await stage.until(lambda: bool(stage.pauses()))
-    assert "the rules name no destination uk" in dispatcher.status()["uk"]["paused"]
-    stage.destinations["uk"] = stage.destination(name="uk")
-    dispatcher.wake({"uk"})
-    assert await stage.settled(command) == [DELIVERED]
-
-
-async def test_a_401_pauses_and_a_probe_resumes_with_the_queue_intact(stage: Stage):
-    stage.sandbox.faults = Faults(unauthorised=True)
-    dispatcher = await stage.start()
-    commands = await stage.add("u-1", "u-2", "u-1", "u-2", "u-3")
-    await stage.until(lambda: bool(stage.pauses()))
-    sent = len(stage.made())
-    await asyncio.sleep(0.2)
-    assert len(stage.made()) == max(sent, 3)  # three heads of lines; only probes since
-    assert stage.sandbox.counts["unauthorised"] > len(stage.made())
-    assert "401" in dispatcher.status()["default"]["paused"]
-    assert {record.verdict.state for record in stage.made()} == {PENDING}
-    stage.sandbox.faults = Faults()
-    assert await stage.settled(*commands) == [DELIVERED] * 5
-    assert isinstance(stage.pauses()[-1], DestinationResumed)
-    for user in ("u-1", "u-2"):
-        sent_ = [call.message_id for call in stage.sandbox.calls if call.user_id == user]
-        assert sent_ == [command.id for command in commands if command.user_id == user]
-
-
-async def test_a_new_token_is_probed_at_once(stage: Stage):
-    stage.tokens["INTILERY_AUTH_TOKEN"] = "old"
-    dispatcher = await stage.start(probe_every=NEVER, probe_at_most=NEVER)
-    [command] = await stage.add("u-1")
-    await stage.until(lambda: bool(stage.pauses()))
-    stage.tokens["INTILERY_AUTH_TOKEN"] = "sandbox"
-    dispatcher.wake({"default"})
-    assert await stage.settled(command) == [DELIVERED]
-
-
-async def test_one_disliked_payload_is_held_and_the_lane_goes_on(stage: Stage):
-    stage.front.disliked = b"<script>"
-    await stage.start()
-    bad = await stage.add("u-1", extra={"note": "<script>"})
-    good = await stage.add("u-2", "u-3", "u-1")
-    assert await stage.settled(*bad, *good) == [HELD, DELIVERED, DELIVERED, DELIVERED]
-    assert "blocked by the firewall" in (await stage.store.command(bad[0].id)).reason
-    assert stage.pauses() == []
-
-
-async def test_disliked_payloads_between_good_ones_never_pause(stage: Stage):
-    stage.front.disliked = b"<script>"
-    await stage.start()
-    for _ in range(4):
-        [bad] = await stage.add("u-1", extra={"note": "<script>"})
-        [good] = await stage.add("u-1")
-        assert await stage.settled(bad, good) == [HELD, DELIVERED]
-    assert stage.pauses() == []
-
-
-async def test_three_refused_in_a_row_pause_it_although_the_probe_passes(stage: Stage):
-    stage.front.disliked = b"userId"
-    await stage.start()
-    commands = []
-    for user in ("u-1", "u-2", "u-3"):
-        commands += await stage.add(user)
-        await stage.until(lambda: len(stage.made()) == len(commands))  # noqa: B023
-    assert [stage.verdicts(command.id) for command in commands] == [[HELD], [HELD], [PENDING]]
-    [pause] = stage.pauses()
-    assert pause.reason.startswith("3 different commands in a row were refused: ")
-    commands += await stage.add(*(f"v-{n}" for n in range(20)))
-    await stage.until(lambda: len(stage.pauses()) >= 5)
-    at = [index for index, record in enumerate(stage.records) if isinstance(record, DestinationResumed)]
-    trials = stage.records[at[0] : at[1]]
-    assert sum(isinstance(record, AttemptMade) for record in trials) == 1  # one command each time, not the queue
-    stage.front.disliked = None
-    assert await stage.settled(*commands[2:]) == [DELIVERED] * 21
 
 
 # -- stopping ----------------------------------------------------------------------------------------------------------
