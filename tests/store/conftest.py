@@ -1,0 +1,49 @@
+"""The stores that the conformance suite runs on: every test here but those named for a backend runs on each."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from gateway.store import Store, open_store
+from tests.store.making import GAP
+
+Opened = Callable[..., Awaitable[Store]]
+
+
+@pytest.fixture(params=["sqlite"])
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+    """Makes empty databases: their URLs."""
+    assert request.param == "sqlite"
+    numbers = count(1)
+    return lambda: f"sqlite:///{tmp_path / f'gateway{next(numbers)}.db'}"
+
+
+@pytest.fixture
+def store_url(new_database: Callable[[], str]) -> str:
+    """An empty database."""
+    return new_database()
+
+
+@pytest.fixture
+async def opened(store_url: str) -> AsyncIterator[Opened]:
+    """Opens a store on the database, as another process would; closes it at the end."""
+    stores: list[Store] = []
+
+    async def open_one(*, serving: bool = True) -> Store:
+        store = open_store(store_url, identify_gap=GAP)
+        await store.open(serving=serving)
+        stores.append(store)
+        return store
+
+    yield open_one
+    for store in stores:
+        await store.close()
+
+
+@pytest.fixture
+async def store(opened: Opened) -> Store:
+    return await opened()
