@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -41,12 +42,25 @@ def connect(path: Path, *, cached_statements: int = 128) -> sqlite3.Connection:
     except (OSError, sqlite3.Error) as error:
         raise StoreUnavailable(f"{path}: can't be opened: {error}") from error
     try:
-        for setting in SETTINGS:
-            db.execute(setting).fetchall()
+        _settle(db)
     except sqlite3.Error as error:
         db.close()
         raise StoreUnavailable(f"{path}: can't be used: {error}") from error
     return db
+
+
+def _settle(db: sqlite3.Connection) -> None:
+    """Apply the settings. SQLite does not wait for others itself while a file changes over to WAL."""
+    patience = time.monotonic() + LOCKED_FOR
+    for setting in SETTINGS:
+        while True:
+            try:
+                db.execute(setting).fetchall()
+                break
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > patience:
+                    raise
+                time.sleep(0.005)
 
 
 def migrate(db: sqlite3.Connection, path: Path) -> None:
