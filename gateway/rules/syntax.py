@@ -76,6 +76,18 @@ def read_expression(text: str) -> Written:
     )
 
 
+def is_closed(text: str) -> bool:
+    """Whether the quotes, brackets and ``{{ }}`` of an expression or a template pair."""
+    try:
+        if "{{" in text:
+            holes(text)
+        else:
+            _split(text, "|")
+    except SyntaxProblem:
+        return False
+    return True
+
+
 def holes(text: str) -> list[str | tuple[int, str]]:
     """A template's pieces: plain text, and (position, expression) for what stands in ``{{ }}``.
 
@@ -144,13 +156,13 @@ def _split(text: str, separator: str, start: int = 0) -> list[tuple[int, str]]:
         position += 1
     if quote:
         raise SyntaxProblem(
-            f"the quote {quote} is not closed (a ' #' begins a comment in YAML: quote the whole value)",
+            f"the quote {quote} is not closed",
             start + quote_at,
         )
     if expected:
         closing, at = expected[-1]
         raise SyntaxProblem(
-            f"'{text[at]}' is not closed by '{closing}' (a ' #' begins a comment in YAML: quote the whole value)",
+            f"'{text[at]}' is not closed by '{closing}'",
             start + at,
         )
     pieces.append((start + begin, text[begin:]))
