@@ -21,12 +21,13 @@ from gateway.store.sqlite.rows import (
     moment,
     octets,
 )
+from gateway.store.sqlite.terms import give_back, sendable
 from gateway.store.sqlite.values import Row, ask, write
 
 RECOVERED = "~"
 """How a lease ends that took over somebody else's attempt."""
 ROUNDS = 8
-"""How often one claim looks again when all it found had expired."""
+"""How often one claim looks again when some of what it found may not leave."""
 
 # Priorities are few and commands many: step from one to the next below it, and read only what is due within each.
 _PRIORITIES = """
@@ -116,20 +117,20 @@ def claim(db: sqlite3.Connection, due: Due) -> list[Claim]:
     claims: list[Claim] = []
     for _ in range(ROUNDS):
         found = _find_due(db, due.destination, now, max(due.limit, 0) - len(claims))
+        late = [(seq, one) for seq, one in found if one.expires_at is not None and one.expires_at <= due.now]
+        if late:
+            _expire(db, late, now)
         live: list[Row] = []
-        late: list[tuple[int, Command]] = []
-        for seq, waiting in found:
-            if waiting.expires_at is not None and waiting.expires_at <= due.now:
-                late.append((seq, waiting))
-                continue
+        intime = [(seq, one) for seq, one in found if one.expires_at is None or one.expires_at > due.now]
+        allowed = sendable(db, intime, due.now)
+        for seq, waiting in allowed:
             live.append((seq, due.lease, micros(due.until)))
             leased = msgspec.structs.replace(waiting, state=CommandState.DELIVERING, attempts=waiting.attempts + 1)
             claims.append(Claim(command=leased, lease=due.lease, leased_until=due.until))
         if live:
             write(db, _LEASE, live)
-        if not late:
+        if len(allowed) == len(found):
             break
-        _expire(db, late, now)
     return claims
 
 
@@ -158,6 +159,7 @@ def _expire(db: sqlite3.Connection, late: Sequence[tuple[int, Command]], now: in
         rows.append((seq, octets(reason), now))
         endings.append((expired.id, CommandState.EXPIRED, reason))
     write(db, _EXPIRE, rows)
+    give_back(db, [id for id, _, _ in endings])
     hold(db, endings)
     move_up(db, [_line(expired) for _, expired in late])
 
@@ -227,6 +229,7 @@ def _follow(db: sqlite3.Connection, results: Iterable[Result], *, gap: timedelta
             left.append(_line(result.claim.command))
     for now, ids in accepted.items():
         release(db, ids, micros(now + gap))
+    give_back(db, [id for id, state, _ in endings if state in FINAL_STATES])
     hold(db, endings)
     move_up(db, left)
 

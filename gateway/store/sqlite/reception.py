@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import timedelta
 
 import msgspec
@@ -24,7 +24,9 @@ from gateway.store.sqlite.rows import (
     octets,
     webhook_row,
 )
+from gateway.store.sqlite.terms import OnceClaims, cancel, take_name
 from gateway.store.sqlite.values import Row, ask, write
+from gateway.terms import Cancellation
 
 _CLAIMED_KEYS = """
 SELECT json_group_array(json_array(v.column1, d.webhook_id, d.expires_at))
@@ -61,6 +63,7 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     until: int | None
     webhook: Row
     commands: tuple[Planned, ...]
+    cancellations: tuple[Cancellation, ...]
     size: int
     """Bytes, roughly."""
 
@@ -86,6 +89,7 @@ def arrival_of(reception: Reception) -> Arrival:
         until=maybe_micros(reception.dedup_until),
         webhook=webhook_row(webhook),
         commands=tuple(map(plan, reception.commands)),
+        cancellations=reception.cancellations,
         size=1024 + len(webhook.body) + sum(512 + len(command.body) for command in reception.commands),
     )
 
@@ -137,13 +141,32 @@ def write_arrivals(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, gap: 
         receipts.append(Receipt(arrival.webhook_id))
     if fresh:
         write(db, _INSERT_WEBHOOKS, [arrival.webhook for arrival in fresh])
-        commands = [planned for arrival in fresh for planned in arrival.commands]
-        insert_commands(db, commands, beside={planned.command.id: planned.state for planned in commands}, gap=gap)
+        for group in _in_order(fresh):
+            for arrival in group:
+                for cancellation in arrival.cancellations:
+                    cancel(db, cancellation, moment(arrival.received_at))
+            commands = [planned for arrival in group for planned in arrival.commands]
+            insert_commands(db, commands, beside={planned.command.id: planned.state for planned in commands}, gap=gap)
     if claiming:
         write(db, _CLAIM_KEYS, list(claiming.values()))
     if repeats:
         write(db, _COUNT_REPEATS, list(repeats.items()))
     return receipts
+
+
+def _in_order(arrivals: list[Arrival]) -> Iterator[list[Arrival]]:
+    """Groups that may be written at once: whoever names or cancels comes after all before it, and alone."""
+    group: list[Arrival] = []
+    for arrival in arrivals:
+        if arrival.cancellations or any(planned.command.name is not None for planned in arrival.commands):
+            if group:
+                yield group
+            yield [arrival]
+            group = []
+        else:
+            group.append(arrival)
+    if group:
+        yield group
 
 
 def insert_commands(
@@ -155,6 +178,7 @@ def insert_commands(
     """
     if not commands:
         return
+    commands = governed(db, commands)
     lines = list(dict.fromkeys(planned.line for planned in commands if planned.line is not None))
     free = without_head(db, lines) if lines else set()
     (seq,) = db.execute(_LAST_SEQ).fetchone()
@@ -171,6 +195,20 @@ def insert_commands(
         bodies.append((seq, planned.command.body))
     write(db, _INSERT_COMMANDS, rows)
     write(db, _INSERT_BODIES, bodies)
+
+
+def governed(db: sqlite3.Connection, commands: Sequence[Planned]) -> Sequence[Planned]:
+    """The commands as once and names let them be."""
+    if all(planned.command.once is None and planned.command.name is None for planned in commands):
+        return commands
+    claims = OnceClaims(db, (planned.command for planned in commands))
+    governed: list[Planned] = []
+    for planned in commands:
+        settled = claims.settled(planned.command)
+        take_name(db, settled)
+        governed.append(planned if settled is planned.command else plan(settled))
+    claims.write()
+    return governed
 
 
 def after_identify(

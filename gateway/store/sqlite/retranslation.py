@@ -11,8 +11,9 @@ from gateway.errors import NotFound
 from gateway.model import CommandState
 from gateway.store import Retranslation
 from gateway.store.sqlite.line import Line, hold, move_up
-from gateway.store.sqlite.reception import Arrival, Planned, after_identify, insert_commands
+from gateway.store.sqlite.reception import Arrival, Planned, after_identify, governed, insert_commands
 from gateway.store.sqlite.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
+from gateway.store.sqlite.terms import cancel, give_back
 
 _MADE = "SELECT id, seq, state, destination, user_id FROM commands WHERE webhook_id = ? ORDER BY seq"
 _UPDATE_WEBHOOK = """
@@ -52,6 +53,8 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
         id: (seq, CommandState(state), (destination, user_id))
         for id, seq, state, destination, user_id in db.execute(_MADE, (arrival.webhook_id,)).fetchall()
     }
+    for cancellation in arrival.cancellations:
+        cancel(db, cancellation, again.now)
     beside = {
         planned.command.id: planned.state
         for planned in arrival.commands
@@ -72,6 +75,7 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
         if state in LEFT:
             kept.append(id)
             continue
+        (planned,) = governed(db, [planned])
         settled = planned if planned.blocked_by is None else after_identify(db, planned, beside=beside, gap=gap)
         _replace(db, seq, settled)
         replaced.append(id)
@@ -85,6 +89,7 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
             withdrawn.append(id)
             endings.append((id, CommandState.CANCELLED, WITHDRAWN))
             lines.append(place)
+    give_back(db, withdrawn)
     # Those who were there move up before the new ones join behind them.
     hold(db, endings)
     move_up(db, lines)

@@ -25,6 +25,7 @@ from gateway.model import (
     WebhookState,
 )
 from gateway.store.sqlite.values import Row
+from gateway.terms import Limit, Once, QuietHours
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = msgspec.json.Encoder()
@@ -135,7 +136,7 @@ def webhook(row: Sequence[Any]) -> Webhook:
 
 COMMAND_COLUMNS = (
     "id, webhook_id, source, rule, element, command, action, destination, user_id, created_at, not_before, expires_at, "
-    "after_id, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at"
+    "after_id, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at, terms"
 )
 DESTINATION, USER_ID = map(COMMAND_COLUMNS.split(", ").index, ("destination", "user_id"))
 
@@ -164,15 +165,40 @@ def command_row(command: Command, *, due_at: datetime | None) -> Row:
         maybe_micros(due_at),
         command.intilery_event_id,
         maybe_micros(command.finished_at),
+        _terms_row(command),
     )
+
+
+class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What governs a command besides its body, in one column: few commands have any."""
+
+    once: Once | None = None
+    limit: Limit | None = None
+    quiet: QuietHours | None = None
+    name: str | None = None
+
+
+_NO_TERMS = Terms()
+
+
+def _terms_row(command: Command) -> bytes | None:
+    if command.once is None and command.limit is None and command.quiet is None and command.name is None:
+        return None
+    return dumped(Terms(once=command.once, limit=command.limit, quiet=command.quiet, name=command.name))
+
+
+def _terms(octets: bytes | None) -> Terms:
+    return _NO_TERMS if octets is None else msgspec.convert(loaded(octets), Terms)
 
 
 def command(row: Sequence[Any]) -> Command:
     """From :data:`COMMAND_COLUMNS` and the body."""
     (
         id, webhook_id, source, rule, element, command, action, destination, user_id, created_at, not_before,
-        expires_at, after, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at, body,
+        expires_at, after, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at,
+        governed_by, body,
     ) = row  # fmt: skip
+    terms = _terms(governed_by)
     return Command(
         id=id,
         webhook_id=webhook_id,
@@ -196,6 +222,10 @@ def command(row: Sequence[Any]) -> Command:
         due_at=maybe_moment(due_at),
         intilery_event_id=intilery_event_id,
         finished_at=maybe_moment(finished_at),
+        once=terms.once,
+        limit=terms.limit,
+        quiet=terms.quiet,
+        name=terms.name,
     )
 
 

@@ -69,6 +69,7 @@ CREATE TABLE commands (
     due_at            INTEGER,
     intilery_event_id TEXT,
     finished_at       INTEGER,
+    terms             BLOB,                 -- JSON: {once, limit, quiet, name}; NULL: none
     head              INTEGER NOT NULL,     -- 1: at the head of its customer's line: pending, delivering or unknown
     blocked_by        TEXT,                 -- the identify that it still waits for; NULL: none
     lease             TEXT,                 -- who may record its result
@@ -92,6 +93,31 @@ CREATE INDEX waiting_for_identify ON commands (blocked_by, destination) WHERE bl
 CREATE INDEX in_flight ON commands (destination, leased_until) WHERE state = 'delivering';
 CREATE INDEX lookups ON commands (destination, due_at) WHERE state = 'unknown';
 CREATE INDEX commands_troubled ON commands (state, seq) WHERE state = 'failed' OR state = 'held' OR state = 'expired';
+
+-- What rules say of how often. A once key belongs to the command that has it; a name to the last that took it; a use
+-- of a limit to the command that left.
+CREATE TABLE once (
+    scope      TEXT NOT NULL,
+    key        BLOB NOT NULL,
+    command_id TEXT NOT NULL,
+    until      INTEGER,                     -- NULL: for ever
+    PRIMARY KEY (scope, key)
+) WITHOUT ROWID;
+CREATE INDEX once_by_command ON once (command_id);
+CREATE TABLE names (
+    source     TEXT NOT NULL,
+    name       BLOB NOT NULL,
+    command_id TEXT NOT NULL,
+    PRIMARY KEY (source, name)
+) WITHOUT ROWID;
+CREATE TABLE uses (
+    scope      TEXT NOT NULL,
+    key        BLOB NOT NULL,
+    command_id TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    PRIMARY KEY (scope, key, command_id)
+) WITHOUT ROWID;
+CREATE INDEX uses_by_command ON uses (command_id);
 
 CREATE TABLE attempts (
     command_seq       INTEGER NOT NULL,     -- commands.seq

@@ -1,0 +1,172 @@
+"""What a rule says of how often, to whom and when, enforced where it is remembered: once, names, limits, quiet hours.
+
+All functions run inside the writer's transaction, so that a thousand duplicates that arrive together find one another.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import msgspec
+
+from gateway.model import FINAL_STATES, Command, CommandState
+from gateway.store.sqlite.line import Line, hold, move_up
+from gateway.store.sqlite.rows import COMMAND_COLUMNS, command, maybe_micros, micros, octets
+from gateway.store.sqlite.values import Row, ask, write
+from gateway.terms import Cancellation, Once
+
+# A key whose time is over is free: the claim that is written over it is the next one's.
+_CLAIMED = """
+SELECT json_group_array(json_array(v.column1, o.command_id, o.until))
+FROM {values} AS v CROSS JOIN once AS o ON o.scope = v.column2 AND o.key = v.column3
+"""
+_CLAIM = """
+INSERT OR REPLACE INTO once (scope, key, command_id, until) SELECT * FROM {values} WHERE column1 IS NOT NULL
+"""
+_GIVE_BACK = "DELETE FROM once WHERE command_id IN (SELECT column1 FROM {values} WHERE column1 IS NOT NULL)"
+_UNUSE = """
+DELETE FROM uses WHERE command_id IN (SELECT column1 FROM {values} WHERE column1 IS NOT NULL)
+"""
+
+_NAMED = f"""
+SELECT seq, {COMMAND_COLUMNS}, body FROM commands JOIN bodies ON command_seq = seq
+WHERE id = (SELECT command_id FROM names WHERE names.source = ? AND names.name = ?)
+    AND state IN ('waiting', 'pending')
+"""  # noqa: S608 - made of constants
+_NAME = "INSERT OR REPLACE INTO names (source, name, command_id) VALUES (?, ?, ?)"
+_UNNAME = "DELETE FROM names WHERE source = ? AND name = ?"
+_WITHDRAW = """
+UPDATE commands SET state = 'cancelled', head = 0, blocked_by = NULL, due_at = NULL, reason = ?, finished_at = ?
+WHERE seq = ?
+"""
+
+_FORGET_USES = "DELETE FROM uses WHERE scope = ? AND key = ? AND at <= ?"
+_USED = "SELECT count(*) FROM uses WHERE scope = ? AND key = ? AND command_id <> ?"
+_USE = "INSERT OR REPLACE INTO uses (scope, key, command_id, at) VALUES (?, ?, ?, ?)"
+_SUPPRESS = """
+UPDATE commands SET state = 'suppressed', head = 0, due_at = NULL, reason = v.column2, finished_at = v.column3
+FROM {values} AS v WHERE seq = v.column1
+"""
+_QUIET = """
+UPDATE commands SET state = 'waiting', head = 0, due_at = v.column2, reason = v.column3
+FROM {values} AS v WHERE seq = v.column1
+"""
+
+
+class OnceClaims:
+    """The once keys of a group of commands: who may have which, in the order in which they are asked for."""
+
+    def __init__(self, db: sqlite3.Connection, commands: Iterable[Command]) -> None:
+        self._db = db
+        wanted = list(dict.fromkeys((one.once.scope, octets(one.once.key)) for one in commands if one.once is not None))
+        self._held: dict[tuple[str, bytes], tuple[str, int | None]] = {}
+        self._new: dict[tuple[str, bytes], Row] = {}
+        if wanted:
+            for number, holder, until in ask(db, _CLAIMED, [(n, *key) for n, key in enumerate(wanted)]):
+                self._held[wanted[number]] = (holder, until)
+
+    def settled(self, one: Command) -> Command:
+        """``one`` with its key, or suppressed because another command has it."""
+        if one.once is None or one.state in FINAL_STATES:
+            return one
+        key = (one.once.scope, octets(one.once.key))
+        holder = self._held.get(key)
+        if holder is not None and holder[0] != one.id and (holder[1] is None or holder[1] > micros(one.created_at)):
+            return msgspec.structs.replace(
+                one, state=CommandState.SUPPRESSED, reason=_had(one.once, holder[0]), finished_at=one.created_at
+            )
+        self._held[key] = (one.id, maybe_micros(one.once.until))
+        self._new[key] = (*key, *self._held[key])
+        return one
+
+    def write(self) -> None:
+        """Write the claims that were made."""
+        if self._new:
+            write(self._db, _CLAIM, list(self._new.values()))
+
+
+def _had(once: Once, holder: str) -> str:
+    return f"once: the command {holder} was made for '{once.key}' already"
+
+
+def give_back(db: sqlite3.Connection, ids: Sequence[str]) -> None:
+    """Free the once keys and the counted uses of commands that never reached anybody."""
+    if ids:
+        rows: list[Row] = [(id,) for id in ids]
+        write(db, _GIVE_BACK, rows)
+        write(db, _UNUSE, rows)
+
+
+def cancel(db: sqlite3.Connection, cancellation: Cancellation, now: datetime) -> None:
+    """Withdraw what waits under a name."""
+    _withdraw(db, cancellation.source, cancellation.name, f"cancelled by rule '{cancellation.rule}'", now, by=None)
+    db.execute(_UNNAME, (cancellation.source, octets(cancellation.name)))
+
+
+def take_name(db: sqlite3.Connection, one: Command) -> None:
+    """Let a command have its name; what waits under it is replaced."""
+    if one.name is None or one.state not in (CommandState.WAITING, CommandState.PENDING):
+        return
+    _withdraw(db, one.source, one.name, f"replaced by the command {one.id} of the same name", one.created_at, by=one.id)
+    db.execute(_NAME, (one.source, octets(one.name), one.id))
+
+
+def _withdraw(db: sqlite3.Connection, source: str, name: str, reason: str, now: datetime, *, by: str | None) -> None:
+    found = db.execute(_NAMED, (source, octets(name))).fetchone()
+    if found is None:
+        return
+    withdrawn = command(found[1:])
+    if withdrawn.id == by:
+        return
+    db.execute(_WITHDRAW, (octets(reason), micros(now), found[0]))
+    give_back(db, [withdrawn.id])
+    hold(db, [(withdrawn.id, CommandState.CANCELLED, reason)])
+    move_up(db, [_line(withdrawn)])
+
+
+def sendable(db: sqlite3.Connection, due: Sequence[tuple[int, Command]], now: datetime) -> list[tuple[int, Command]]:
+    """Those of what is due that may leave now. The others go back to wait for the morning, or are suppressed."""
+    allowed: list[tuple[int, Command]] = []
+    sleeping: list[Row] = []
+    over: list[Row] = []
+    left: list[Line] = []
+    ended: list[tuple[str, CommandState, str | None]] = []
+    for seq, one in due:
+        wakes = None if one.quiet is None else one.quiet.ends_at(now)
+        if wakes is not None:
+            sleeping.append((seq, micros(wakes), octets("quiet hours: it waits for the morning")))
+            left.append(_line(one))
+        elif (reason := _over_limit(db, one, now)) is not None:
+            over.append((seq, octets(reason), micros(now)))
+            left.append(_line(one))
+            ended.append((one.id, CommandState.SUPPRESSED, reason))
+        else:
+            allowed.append((seq, one))
+    if sleeping:
+        write(db, _QUIET, sleeping)
+    if over:
+        write(db, _SUPPRESS, over)
+        give_back(db, [id for id, _, _ in ended])
+        hold(db, ended)
+    move_up(db, left)
+    return allowed
+
+
+def _over_limit(db: sqlite3.Connection, one: Command, now: datetime) -> str | None:
+    """Count a use of the command's limit; or why there is none left."""
+    limit = one.limit
+    if limit is None:
+        return None
+    key = (limit.scope, octets(limit.key))
+    db.execute(_FORGET_USES, (*key, micros(now) - limit.within * 1_000_000))
+    (used,) = db.execute(_USED, (*key, one.id)).fetchone()
+    if used >= limit.at_most:
+        return f"limit: '{limit.key}' had {used} of at most {limit.at_most} within {limit.within:,} seconds"
+    db.execute(_USE, (*key, one.id, micros(now)))
+    return None
+
+
+def _line(one: Command) -> Line:
+    return one.destination, octets(one.user_id)
