@@ -29,7 +29,8 @@ class Front:
     def __init__(self, app: Any) -> None:
         self._app = app
         self.disliked: bytes | None = None
-        self.refused = 0
+        self.together = asyncio.Barrier(1)
+        """Refusals go out when so many are ready."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if self.disliked is None or scope.get("method") != "POST":
@@ -43,7 +44,7 @@ class Front:
 
             await self._app(scope, again, send)
             return
-        self.refused += 1
+        await self.together.wait()
         answer = b'{"success":false,"message":"blocked by the firewall"}'
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
         await send({"type": "http.response.start", "status": 403, "headers": headers})

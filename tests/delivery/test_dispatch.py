@@ -354,11 +354,27 @@ async def test_stop_finishes_what_is_in_flight_and_begins_nothing(stage: Stage):
     assert dispatcher.status() == {}
 
 
-async def test_stop_gives_back_what_was_claimed_and_not_begun(stage: Stage):
-    [command] = await stage.add("u-1")
+async def test_stop_gives_back_what_was_claimed_and_not_begun(stage: Stage, monkeypatch: pytest.MonkeyPatch):
     dispatcher = await stage.start()
-    await asyncio.sleep(0)  # the lane asks for a claim
-    await dispatcher.stop()
+    stops: list[asyncio.Task[None]] = []
+    claim = stage.store.claim
+
+    async def interrupted(*arguments, **options):
+        found = await claim(*arguments, **options)
+        if found:
+            stops.append(asyncio.create_task(dispatcher.stop()))
+            await asyncio.sleep(0)
+        return found
+
+    monkeypatch.setattr(stage.store, "claim", interrupted)
+    [command] = await stage.add("u-1")
+    async with asyncio.timeout(10):
+        while True:
+            if stops:
+                break
+            await asyncio.sleep(0.005)
+    await stops[0]
+    monkeypatch.undo()
     stored = await stage.store.command(command.id)
     assert (stored.state, stored.attempts) == (PENDING, 0)
     assert await stage.store.attempts(command.id) == []

@@ -83,6 +83,24 @@ async def test_a_new_token_is_probed_at_once(stage: Stage):
     assert await stage.settled(command) == [DELIVERED]
 
 
+async def test_a_refusal_of_a_token_that_has_changed_meanwhile_pauses_nothing(stage: Stage):
+    stage.tokens["INTILERY_AUTH_TOKEN"] = "old"
+    stage.sandbox.faults = Faults(delay=0.2)
+    dispatcher = await stage.start()
+    [command] = await stage.add("u-1")
+    async with asyncio.timeout(10):
+        while True:
+            if stage.sandbox.counts["unauthorised"]:
+                break
+            await asyncio.sleep(0.005)
+    stage.sandbox.faults = Faults()
+    stage.tokens["INTILERY_AUTH_TOKEN"] = "sandbox"
+    dispatcher.wake({"default"})
+    assert await stage.settled(command) == [DELIVERED]
+    assert stage.verdicts(command.id) == [PENDING, DELIVERED]
+    assert stage.pauses() == []
+
+
 async def test_a_paused_destination_does_not_stop_another(stage: Stage):
     stage.destinations["uk"] = stage.destination(name="uk", auth_token="UK_TOKEN")
     stage.tokens["UK_TOKEN"] = "wrong"
@@ -133,6 +151,16 @@ async def test_three_refused_in_a_row_pause_it_although_the_probe_passes(stage: 
     assert sum(isinstance(record, AttemptMade) for record in trials) == 1  # one command each time, not the queue
     stage.front.disliked = None
     assert await stage.settled(*commands[2:]) == [DELIVERED] * 21
+
+
+async def test_of_three_that_are_refused_together_none_is_held(stage: Stage):
+    stage.front.disliked = b"userId"
+    stage.front.together = asyncio.Barrier(3)
+    await stage.start(probe_every=NEVER, probe_at_most=NEVER)
+    commands = await stage.add("u-1", "u-2", "u-3")
+    await stage.until(lambda: len(stage.made()) == 3)
+    assert [stage.verdicts(command.id) for command in commands] == [[PENDING]] * 3
+    assert len(stage.pauses()) == 1
 
 
 async def test_a_probe_that_takes_too_long_closes_the_gate(stage: Stage):
