@@ -138,7 +138,10 @@ def translated(
     if key is None:
         key, until = fallback_key(webhook), now + FALLBACK_WINDOW
     return Reception(
-        webhook=outcome(webhook, translation, dedup_key=key), commands=translation.commands, dedup_until=until
+        webhook=outcome(webhook, translation, dedup_key=key),
+        commands=translation.commands,
+        cancellations=translation.cancellations,
+        dedup_until=until,
     )
 
 
@@ -158,7 +161,11 @@ def retranslated(ruleset: Ruleset, webhook: Webhook, *, now: datetime) -> Recept
             )
         )
     translation = translate(source, arrival_of(webhook, body=body, path=parts), now=now)
-    return Reception(webhook=outcome(webhook, translation, dedup_key=webhook.dedup_key), commands=translation.commands)
+    return Reception(
+        webhook=outcome(webhook, translation, dedup_key=webhook.dedup_key),
+        commands=translation.commands,
+        cancellations=translation.cancellations,
+    )
 
 
 def retraced(ruleset: Ruleset, webhook: Webhook) -> Translation | None:
