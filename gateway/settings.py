@@ -288,9 +288,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:
     warnings = []
+    # Without the prefix, which would make all names look alike.
+    known = [name.removeprefix("GATEWAY_") for name in _KNOWN]
     for name in sorted(environ):
         if name.startswith("GATEWAY_") and name not in _KNOWN:
-            near = difflib.get_close_matches(name, _KNOWN, n=1, cutoff=0.6)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = difflib.get_close_matches(name.removeprefix("GATEWAY_"), known, n=1, cutoff=0.6)
+            hint = f"; did you mean GATEWAY_{near[0]}?" if near else ""
             warnings.append(f"{name} is not a setting of the gateway{hint}")
     return warnings

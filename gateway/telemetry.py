@@ -131,7 +131,7 @@ class Telemetry:
                 )
             case DestinationPaused(name=name, reason=reason):
                 self._paused.labels(name).set(1)
-                _log.error("destination %s is paused, its commands wait: %s", name, reason)
+                _log.error("destination %s is paused: %s", name, reason)
             case DestinationResumed(name=name):
                 self._paused.labels(name).set(0)
                 _log.warning("destination %s is sent to again", name)
@@ -221,5 +221,6 @@ def configure_logging(*, format: str, level: str, stream: IO[str] | None = None)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
-    # Its info lines are one per request of ours to Intilery, with the address in it.
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    # Their info lines are about themselves, or one per request.
+    for name in ("httpx", "uvicorn"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, root.level))

@@ -8,7 +8,7 @@ import hashlib
 import secrets
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from gateway.app import Gateway, create_app, load_rules
 from gateway.cli.output import print_line, printable, styled_state
 from gateway.cli.packs import Pack, copy_pack, packs
 from gateway.cli.samples import Sample, freshened, samples, signed
-from gateway.cli.server import address_of, bind, serving, until_stopped
+from gateway.cli.server import address_of, bind, serving, stop_signals
 from gateway.errors import SettingsError
 from gateway.inbound.authentication import Hmac
 from gateway.intilery.sandbox import create_sandbox
@@ -60,35 +60,41 @@ async def demonstrate(*, once: bool, port: int, as_json: bool) -> int:
         gateway_socket = bind("127.0.0.1", port, search=50)
         taken = gateway_socket.getsockname()[1] != port
         sandbox_token, admin_token = secrets.token_hex(8), secrets.token_urlsafe(12)
-        settings = _settings(Path(folder), sandbox=address_of(sandbox_socket), token=sandbox_token)
+        settings = demo_settings(Path(folder), sandbox=address_of(sandbox_socket), token=sandbox_token)
         app = create_app(settings, ruleset=load_rules(settings), admin_token=admin_token)
         gateway: Gateway = app.state.gateway
         address = address_of(gateway_socket)
-        async with (
-            serving(create_sandbox(token=sandbox_token), sandbox_socket, grace=timedelta(seconds=1)),
-            app.router.lifespan_context(app),
-            serving(app, gateway_socket, grace=timedelta(seconds=1)),
-            httpx.AsyncClient(base_url=address, timeout=30, trust_env=False) as client,
-        ):
-            if not as_json:
-                if taken:
-                    click.echo(f"port {port} is taken; the gateway is at the next free one")
-                _addresses(address, address_of(sandbox_socket), admin_token)
-            sender = Sender(gateway, client, settings.rules, as_json=as_json)
-            if once:
-                return await sender.everything(began)
-            sending = asyncio.create_task(sender.keep_sending())
-            stopping = asyncio.create_task(until_stopped())
-            await asyncio.wait({sending, stopping}, return_when=asyncio.FIRST_COMPLETED)
-            if sending.done():
-                stopping.cancel()
-                sending.result()
-            sending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await sending
+        with stop_signals() as stopped:
+            async with (
+                serving(create_sandbox(token=sandbox_token), sandbox_socket, grace=timedelta(seconds=1)),
+                app.router.lifespan_context(app),
+                serving(app, gateway_socket, grace=timedelta(seconds=1)),
+                httpx.AsyncClient(base_url=address, timeout=30, trust_env=False) as client,
+            ):
+                if not as_json:
+                    if taken:
+                        click.echo(f"port {port} is taken; the gateway is at the next free one")
+                    _addresses(address, address_of(sandbox_socket), admin_token)
+                sender = Sender(gateway, client, settings.rules, as_json=as_json)
+                status = await _until(stopped, sender.everything(began) if once else sender.keep_sending())
+    if status is not None:
+        return status
     if not as_json:
         click.echo("stopped; what the demo made is gone")
-    return 0
+    return 1 if once else 0
+
+
+async def _until(stopped: asyncio.Event, work: Coroutine[Any, Any, int]) -> int | None:
+    """The result of ``work``, or None where it was stopped before it ended."""
+    working, stopping = asyncio.create_task(work), asyncio.create_task(stopped.wait())
+    await asyncio.wait({working, stopping}, return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if working.done():
+        return working.result()
+    working.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await working
+    return None
 
 
 class Sender:
@@ -119,7 +125,7 @@ class Sender:
             )
         return 0 if delivered and not lost else 1
 
-    async def keep_sending(self) -> None:
+    async def keep_sending(self) -> int:
         """Each sample once at a human pace, then again and again, slower, each as a new occurrence."""
         if not self._samples:
             raise SettingsError("the library has no samples")
@@ -184,7 +190,7 @@ def _addresses(gateway: str, sandbox: str, token: str) -> None:
     click.echo(f"sandbox   {sandbox}/_sandbox/calls  (stands in for Intilery: what it accepted)")
 
 
-def _settings(folder: Path, *, sandbox: str, token: str) -> Settings:
+def demo_settings(folder: Path, *, sandbox: str, token: str) -> Settings:
     """A gateway of its own: rules and store in ``folder``, secrets made up, nothing from the environment."""
     rules = folder / "rules"
     rules.mkdir()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 import click
 
@@ -88,10 +87,10 @@ def add(name: str, rules: str | None, as_json: bool) -> None:
             click.echo(f"  {secret}=...        (or {secret}_FILE, a file that holds it)")
     if pack.assets or pack.journeys:
         click.echo(f"give these their codes in {folder / 'destinations.yaml'}:")
+        click.echo("  destinations:\n    default:\n      client_id: YOURS\n      auth_token: $env.INTILERY_AUTH_TOKEN")
         for kind, names in (("assets", pack.assets), ("journeys", pack.journeys)):
             if names:
-                click.echo(f"  {kind}: {', '.join(names)}")
+                click.echo("\n".join([f"      {kind}:", *(f"        {name}: CODE" for name in names)]))
     click.echo("paste this address at the sender:")
     click.echo(f"  https://YOUR-GATEWAY{pack.hook}")
-    if not Path(folder, "destinations.yaml").exists() and not os.environ.get("INTILERY_CLIENT_ID"):
-        click.echo("there is no destination yet: set INTILERY_CLIENT_ID and INTILERY_AUTH_TOKEN", err=True)
+    click.echo("then: gateway check", err=True)

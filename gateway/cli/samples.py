@@ -16,7 +16,7 @@ from gateway.errors import Unparseable
 from gateway.inbound.arrival import arrival_of, named_parts, read_body
 from gateway.inbound.authentication import sign
 from gateway.model import Webhook, new_webhook_id
-from gateway.rules import Ruleset, Source, translate
+from gateway.rules import Ruleset, Source, Translation, translate
 from gateway.rules.examples import ExampleRequest, requests
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -42,13 +42,20 @@ class Sample(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def samples(ruleset: Ruleset, folder: Path) -> Iterator[Sample]:
-    """Each sample file of each source, with the headers, path and query of the example that shows it."""
+    """Each sample file of each source, with the headers, path and query of an example that shows it.
+
+    Where several do, that one which makes the most commands.
+    """
     for source in ruleset.sources.values():
+        shown: dict[bytes, Sample] = {}
         files = {path.read_bytes() for path in (folder / "samples" / source.name).glob("*") if path.is_file()}
         for request in requests(source, folder):
             if request.body in files:
-                files.remove(request.body)
-                yield _sample(source, request)
+                sample = _sample(source, request)
+                known = shown.get(sample.body)
+                if known is None or commands_of(sample) > commands_of(known):
+                    shown[sample.body] = sample
+        yield from shown.values()
 
 
 def _sample(source: Source, request: ExampleRequest) -> Sample:
@@ -90,7 +97,7 @@ def freshened(sample: Sample) -> Sample:
 
     Where the key can't be found in headers or body the sample stays as it is, and will be a duplicate.
     """
-    key = _dedup_key(sample)
+    key = dedup_key_of(sample)
     if key is None:
         return sample
     parts = _parts(key) if len(sample.source.dedup_key) > 1 else [key]
@@ -105,7 +112,20 @@ def freshened(sample: Sample) -> Sample:
     return msgspec.structs.replace(sample, headers=headers, body=text.encode("utf-8", "surrogateescape"))
 
 
-def _dedup_key(sample: Sample) -> str | None:
+def commands_of(sample: Sample) -> int:
+    """How many commands the sample becomes."""
+    translation = _translation(sample)
+    return 0 if translation is None else len(translation.commands)
+
+
+def dedup_key_of(sample: Sample) -> str | None:
+    """What its source tells repeats by, or None where that is nothing."""
+    translation = _translation(sample)
+    return None if translation is None else translation.dedup_key
+
+
+def _translation(sample: Sample) -> Translation | None:
+    """What the sample would become, or None where it can't be read."""
     webhook = Webhook(
         id=new_webhook_id(),
         source=sample.source.name,
@@ -120,7 +140,7 @@ def _dedup_key(sample: Sample) -> str | None:
     except Unparseable:
         return None
     arrival = arrival_of(webhook, body=body, path=named_parts(sample.source.path, sample.path) or {})
-    return translate(sample.source, arrival, now=webhook.received_at).dedup_key
+    return translate(sample.source, arrival, now=webhook.received_at)
 
 
 def _parts(key: str) -> list[str]:

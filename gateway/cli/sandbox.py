@@ -60,15 +60,16 @@ def sandbox(
 
 
 async def _serve(app: Any, bound: Any, *, token: str, as_json: bool) -> int:
-    from gateway.cli.server import address_of, serving, until_stopped
+    from gateway.cli.server import address_of, serving, stop_signals
 
-    async with serving(app, bound, grace=timedelta(seconds=1)):
-        address = address_of(bound)
-        if as_json:
-            print_line({"address": address, "token": token})
-        else:
-            click.echo(f"sandbox at {click.style(address, bold=True)}")
-            click.echo(f"  a gateway sends here with INTILERY_URL={address} INTILERY_AUTH_TOKEN={token}")
-            click.echo(f"  what it accepted: {address}/_sandbox/calls")
-        await until_stopped()
+    with stop_signals() as stopped:
+        async with serving(app, bound, grace=timedelta(seconds=1)):
+            address = address_of(bound)
+            if as_json:
+                print_line({"address": address, "token": token})
+            else:
+                click.echo(f"sandbox at {click.style(address, bold=True)}")
+                click.echo(f"  a gateway sends here with INTILERY_URL={address} INTILERY_AUTH_TOKEN={token}")
+                click.echo(f"  what it accepted: {address}/_sandbox/calls")
+            await stopped.wait()
     return 0

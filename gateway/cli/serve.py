@@ -59,16 +59,17 @@ def serve(as_json: bool, **options: str | None) -> None:
 
 async def _serve(settings: Settings, ruleset: Any, bound: Any, *, made_token: str | None, as_json: bool) -> int:
     from gateway.app import create_app
-    from gateway.cli.server import address_of, serving, until_stopped
+    from gateway.cli.server import address_of, serving, stop_signals
 
     app = create_app(settings, ruleset=ruleset, admin_token=made_token)
     log = logging.getLogger("gateway")
     try:
-        async with app.router.lifespan_context(app), serving(app, bound, grace=settings.grace):
-            status = await app.state.gateway.status()
-            _banner(status, address_of(bound), made_token=made_token, as_json=as_json)
-            await until_stopped()
-            log.info("stopping: what is on its way has %g s", settings.grace.total_seconds())
+        with stop_signals() as stopped:
+            async with app.router.lifespan_context(app), serving(app, bound, grace=settings.grace):
+                status = await app.state.gateway.status()
+                _banner(status, address_of(bound), made_token=made_token, as_json=as_json)
+                await stopped.wait()
+                log.info("stopping: what is on its way has %g s", settings.grace.total_seconds())
     except GatewayError as error:
         log.critical("%s", error)
         return FOUND

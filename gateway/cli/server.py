@@ -125,15 +125,25 @@ async def serving(app: ASGIApp, bound: socket.socket, *, grace: timedelta) -> As
         bound.close()
 
 
-async def until_stopped() -> None:
-    """Return at SIGINT (Ctrl-C) or SIGTERM. A second Ctrl-C then ends the process at once."""
+@contextlib.contextmanager
+def stop_signals() -> Iterator[asyncio.Event]:
+    """An event that SIGINT (Ctrl-C) or SIGTERM sets. A second signal then ends the process at once.
+
+    Enter it first: a stop that is asked for while everything starts is an orderly one too.
+    """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     signals = (signal.SIGINT, signal.SIGTERM)
+
+    def stop() -> None:
+        stopped.set()
+        for number in signals:
+            loop.remove_signal_handler(number)
+
     for number in signals:
-        loop.add_signal_handler(number, stopped.set)
+        loop.add_signal_handler(number, stop)
     try:
-        await stopped.wait()
+        yield stopped
     finally:
         for number in signals:
             loop.remove_signal_handler(number)

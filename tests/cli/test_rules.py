@@ -1,0 +1,176 @@
+"""``gateway check``, ``test`` and ``try``, as a person calls them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+import pytest
+from click.testing import CliRunner, Result
+
+from gateway.cli import main
+from tests import shop
+
+EXAMPLES = """\
+examples:
+  - name: an order sends one confirmation
+    request: {headers: {X-Shop-Topic: orders/create}, body: {number: "#1", customer: {id: u1, email: a@b.example}}}
+    expect:
+      - identify: {userId: u1}
+      - send_email: {userId: u1, assetId: 202601-ORDER}
+"""
+WRONG = """\
+  - name: this one is wrong
+    request: {headers: {X-Shop-Topic: orders/create}, body: {number: "#1", customer: {id: u1}}}
+    expect: []
+"""
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name, value in shop.environ(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    shop.write_rules(tmp_path / "rules")
+
+
+def run(*words: str, input: str | None = None) -> Result:
+    return CliRunner().invoke(main, words, input=input, prog_name="gateway")
+
+
+def test_check_says_that_all_is_good() -> None:
+    result = run("check")
+    assert result.exit_code == 0, result.output
+    assert "2 sources, 3 rules, no problems" in result.stdout
+    assert result.stderr == ""
+
+
+def test_check_prints_every_problem_where_it_is(tmp_path: Path) -> None:
+    bad = shop.RULES.replace("assetId: SMS-1", "asetId: SMS-1").replace(
+        "orders/create}", "orders/create, $.x: {gtt: 1}}"
+    )
+    (tmp_path / "rules" / "shop.yaml").write_text(bad)
+    result = run("check", str(tmp_path / "rules"))
+    assert result.exit_code == 1
+    problems = [line for line in result.stderr.splitlines() if line.startswith("shop.yaml:")]
+    assert len(problems) >= 2
+    assert "^" in result.stderr
+    assert result.stdout == ""
+
+    result = run("check", str(tmp_path / "rules"), "--json")
+    assert result.exit_code == 1
+    assert result.stderr == ""
+    view = json.loads(result.stdout)
+    assert view["ok"] is False
+    assert [f"{row['file']}:{row['line']}:{row['column']}: {row['message']}" for row in view["problems"]] == problems
+
+
+def test_check_strict_fails_on_an_unset_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOP_SECRET")
+    relaxed = run("check")
+    assert relaxed.exit_code == 0
+    assert "SHOP_SECRET is not set" in relaxed.stderr
+    assert run("check", "--strict").exit_code == 1
+    assert json.loads(run("check", "--strict", "--json").stdout)["ok"] is False
+
+
+def test_check_lists_the_secrets_and_shows_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOP_SECRET")
+    result = run("check", "--secrets", "--json")
+    assert json.loads(result.stdout)["secrets"] == [
+        {"name": "SHOP_SECRET", "set": False, "for": "source shop", "at": "shop.yaml:4"},
+        {"name": "INTILERY_AUTH_TOKEN", "set": True, "for": "destination default", "at": "destinations.yaml:4"},
+        {"name": "INTILERY_AUTH_TOKEN", "set": True, "for": "destination uk", "at": "destinations.yaml:4"},
+    ]
+    assert "SHOP_SECRET" in run("check", "--secrets").stdout
+    monkeypatch.setenv("SHOP_SECRET", shop.SECRET)
+    assert shop.SECRET not in run("check", "--secrets").output
+
+
+def test_test_runs_every_example(tmp_path: Path) -> None:
+    (tmp_path / "rules" / "shop.yaml").write_text(shop.RULES + EXAMPLES)
+    result = run("test")
+    assert result.exit_code == 0, result.output
+    assert "1 passed, 0 failed" in result.stdout
+
+
+def test_test_shows_what_differs(tmp_path: Path) -> None:
+    (tmp_path / "rules" / "shop.yaml").write_text(shop.RULES + EXAMPLES + WRONG)
+    result = run("test", "--junit", str(tmp_path / "results.xml"))
+    assert result.exit_code == 1
+    assert "this one is wrong" in result.stdout
+    assert "send_email" in result.stdout
+    assert "1 passed, 1 failed" in result.stdout
+    suite = ET.parse(tmp_path / "results.xml").getroot()
+    assert (suite.get("tests"), suite.get("failures")) == ("2", "1")
+    assert [case.get("name") for case in suite] == ["an order sends one confirmation", "this one is wrong"]
+    assert suite[1].find("failure") is not None
+
+    result = run("test", "--json")
+    assert result.exit_code == 1
+    view = json.loads(result.stdout)
+    assert (view["passed"], view["failed"]) == (1, 1)
+    assert [example["passed"] for example in view["examples"]] == [True, False]
+
+
+def test_try_prints_exactly_the_promised_shape(tmp_path: Path) -> None:
+    (tmp_path / "order.json").write_bytes(shop.order())
+    result = run("try", "shop", str(tmp_path / "order.json"), "--header", "X-Shop-Topic: orders/create", "--json")
+    assert result.exit_code == 0, result.output
+    view: dict[str, Any] = json.loads(result.stdout)
+    assert list(view) == ["source", "state", "commands", "trace", "errors", "warnings"]
+    assert (view["source"], view["state"]) == ("shop", "translated")
+    identify, email = view["commands"]
+    assert list(email) == ["rule", "command", "destination", "action", "body"]
+    assert (identify["command"], identify["action"]) == ("identify", "identify")
+    assert (email["rule"], email["command"], email["action"]) == ("Order confirmation", "send_email", "track")
+    assert email["destination"] == "default"
+    assert email["body"]["userId"] == "115310627314723954"
+    assert [list(line) for line in view["trace"]] == [["rule", "matched", "why"]] * 2
+
+
+def test_try_reads_stdin_and_speaks_to_people() -> None:
+    text = shop.order(customer=None).decode()
+    result = run("try", "shop", "-", "--header", "X-Shop-Topic:orders/create", input=text)
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("shop: untranslatable")
+    assert "Order confirmation" in result.stdout
+    assert "userId" in result.stdout
+
+
+def test_try_takes_a_path_and_a_query() -> None:
+    result = run("try", "brands", "-", "--path", "uk", "--query", "a=1", "--json", input='{"user": "u1"}')
+    [command] = json.loads(result.stdout)["commands"]
+    assert command["destination"] == "uk"
+    assert command["command"] == "start_journey"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("try", "shpo", "-"), "did you mean shop?"),
+        (("try", "shop", "-", "--header", "nonsense"), "NAME:VALUE"),
+        (("try", "shop", "no-such-file"), "does not exist"),
+        (("check", "--strickt"), "--strict"),
+        (("try", "shop", "-", "--server", "http://127.0.0.1:1"), "can't be asked"),
+    ],
+)
+def test_wrong_usage_is_2_and_said_on_stderr(words: tuple[str, ...], says: str) -> None:
+    result = run(*words, input="{}")
+    assert result.exit_code == 2
+    assert says in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_bad_setting_is_2(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GATEWAY_PORT", "eighty")
+    result = run("check")
+    assert result.exit_code == 2
+    assert result.stderr.startswith("gateway: GATEWAY_PORT: 'eighty'")
+
+
+def test_a_folder_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
+    result = run("check", str(tmp_path / "nowhere"))
+    assert result.exit_code == 1
+    assert "no such folder" in result.stderr

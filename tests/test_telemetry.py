@@ -1,0 +1,135 @@
+"""Records become log lines and metrics."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from gateway.delivery import AttemptMade, DestinationPaused, DestinationResumed, ResultLost, StoreFailed, Stumbled
+from gateway.inbound.receive import Received
+from gateway.model import Attempt, Command, CommandState, Outcome, WebhookState
+from gateway.store import Verdict
+from gateway.telemetry import Telemetry, configure_logging
+
+NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
+COMMAND = Command(
+    id="w-1",
+    webhook_id="w",
+    source="shop",
+    rule="Order",
+    command="send_email",
+    action="track",
+    destination="uk",
+    user_id="ada@example.com",
+    body=b'{"userId": "ada@example.com"}',
+    created_at=NOW,
+)
+ATTEMPT = Attempt(number=1, at=NOW, outcome=Outcome.REFUSED, status=400, duration_ms=120)
+
+
+@pytest.fixture
+def log() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    stream = io.StringIO()
+    configure_logging(format="json", level="info", stream=stream)
+    yield stream
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def lines(log: io.StringIO) -> list[dict[str, str]]:
+    return [json.loads(line) for line in log.getvalue().splitlines()]
+
+
+def metrics(telemetry: Telemetry) -> list[str]:
+    return telemetry.exposition().decode().splitlines()
+
+
+def test_an_accepted_webhook_is_counted_and_not_logged(log: io.StringIO) -> None:
+    telemetry = Telemetry()
+    record = Received(
+        source="shop", status=200, answer="accepted", webhook_id="w", state=WebhookState.TRANSLATED, commands=2
+    )
+    telemetry.received(record)
+    assert 'gateway_commands_made_total{source="shop"} 2.0' in metrics(telemetry)
+    assert log.getvalue() == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "level"),
+    [(401, "authentication_failed", "warning"), (503, "not_stored", "error"), (404, "unknown_source", None)],
+)
+def test_a_refusal_is_logged_by_its_weight(log: io.StringIO, status: int, answer: str, level: str | None) -> None:
+    telemetry = Telemetry()
+    telemetry.received(Received(source="shop", status=status, answer=answer, reason="why"))
+    assert [line["level"] for line in lines(log)] == ([level] if level else [])
+    assert ('gateway_store_errors_total{verb="receive"} 1.0' in metrics(telemetry)) == (answer == "not_stored")
+
+
+def test_attempts_are_counted_and_those_that_failed_for_good_are_logged(log: io.StringIO) -> None:
+    telemetry = Telemetry()
+    verdict = Verdict(state=CommandState.FAILED, reason="assetId must not be empty")
+    telemetry.delivery(AttemptMade(command=COMMAND, attempt=ATTEMPT, verdict=verdict))
+    telemetry.delivery(AttemptMade(command=COMMAND, attempt=ATTEMPT, verdict=Verdict(state=CommandState.PENDING)))
+    found = metrics(telemetry)
+    assert 'gateway_attempts_total{destination="uk",outcome="refused"} 2.0' in found
+    assert 'gateway_commands_total{command="send_email",destination="uk",state="failed"} 1.0' in found
+    assert 'gateway_delivery_seconds_sum{destination="uk"} 0.24' in found
+    [line] = lines(log)
+    assert line["message"] == "uk: send_email failed: assetId must not be empty"
+    assert line["command"] == "w-1"
+    assert "ada@example.com" not in log.getvalue()
+
+
+def test_what_happens_to_a_destination_and_to_the_store_is_logged_and_counted(log: io.StringIO) -> None:
+    telemetry = Telemetry()
+    telemetry.delivery(DestinationPaused(name="uk", reason="the token has no rights"))
+    assert 'gateway_destination_paused{destination="uk"} 1.0' in metrics(telemetry)
+    telemetry.delivery(DestinationResumed(name="uk"))
+    telemetry.delivery(StoreFailed(verb="claim", message="disk full"))
+    telemetry.delivery(ResultLost(command=COMMAND, attempt=ATTEMPT))
+    telemetry.delivery(Stumbled(where="destination uk", error=ValueError("odd")))
+    found = metrics(telemetry)
+    assert 'gateway_destination_paused{destination="uk"} 0.0' in found
+    assert 'gateway_store_errors_total{verb="claim"} 1.0' in found
+    assert [line["level"] for line in lines(log)] == ["error", "warning", "error", "error", "error"]
+    assert "ValueError: odd" in lines(log)[-1]["exception"]
+    assert "ada@example.com" not in log.getvalue()
+
+
+def test_the_backlog_and_the_version_are_what_they_were_last(log: io.StringIO) -> None:
+    telemetry = Telemetry()
+    telemetry.rules_served("one")
+    telemetry.rules_served("two")
+    telemetry.backlog({"uk": {CommandState.PENDING: 3}})
+    telemetry.backlog({"us": {CommandState.WAITING: 1}})
+    found = [line for line in metrics(telemetry) if line.startswith(("gateway_backlog{", "gateway_rules_info{"))]
+    assert found == ['gateway_backlog{destination="us",state="waiting"} 1.0', 'gateway_rules_info{version="two"} 1.0']
+
+
+def test_two_gateways_in_one_process_count_for_themselves() -> None:
+    first, second = Telemetry(), Telemetry()
+    first.store_failed("claim")
+    assert 'gateway_store_errors_total{verb="claim"} 1.0' not in metrics(second)
+
+
+def test_text_for_a_terminal_keeps_a_message_in_its_line(log: io.StringIO) -> None:
+    configure_logging(format="text", level="warning", stream=log)
+    logging.getLogger("gateway").info("not this")
+    logging.getLogger("gateway").warning("a\nb \udcff", extra={"fields": {"source": "shop"}})
+    [line] = log.getvalue().splitlines()
+    assert line[8:] == " warning a\\nb ? source=shop"
+
+
+def test_json_survives_what_a_sender_made_us_quote(log: io.StringIO) -> None:
+    logging.getLogger("gateway").warning("a\nb \udcff\x00", extra={"fields": {"source": "shop", "webhook": None}})
+    [line] = lines(log)
+    assert line["message"] == "a\nb ?\x00"
+    assert line["source"] == "shop"
+    assert "webhook" not in line
