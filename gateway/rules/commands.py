@@ -10,6 +10,7 @@ import msgspec
 from gateway.errors import MappingError
 from gateway.intilery import contract
 from gateway.model import FINAL_STATES, Command, CommandState, OnUnknown, command_id
+from gateway.rules.budget import CALL_STEPS
 from gateway.rules.calls import Call
 from gateway.rules.expressions import Expression
 from gateway.rules.model import Arrival, NamedTerm, Rule, Source
@@ -43,9 +44,11 @@ class CommandMaker:
         for call in (rule.identify, rule.call):
             if call is None:
                 continue
+            scope.budget.spend(CALL_STEPS)
             id = command_id(self.arrival.webhook_id, rule.id, element, call.command)
             customer, body = call.build(scope, id)
             encoded = _encode(call, body)
+            scope.budget.spend(len(encoded) >> 6)
             customers.add(customer)
             made.append(self._made(rule, call, element, destination, id, customer, encoded, scope))
         if len(customers) > 1:

@@ -34,11 +34,29 @@ def equal(left: Any, right: Any) -> bool:
         return False
     if _is_number(right):
         return type(left) is str and equal(right, left)
-    if type(left) is list and type(right) is list:
-        return len(left) == len(right) and all(map(equal_exactly, left, right))
-    if type(left) is dict and type(right) is dict:
-        return left.keys() == right.keys() and all(equal_exactly(value, right[key]) for key, value in left.items())
-    return type(left) is type(right) and bool(left == right)
+    if type(left) is not type(right):
+        return False
+    return _same_content(left, right) if type(left) in (list, dict) else bool(left == right)
+
+
+def _same_content(left: Any, right: Any) -> bool:
+    """Whether two lists or two objects are the same. Without recursion: a payload nests as deep as its sender likes."""
+    pairs: list[tuple[Any, Any]] = [(left, right)]
+    while pairs:
+        left, right = pairs.pop()
+        if left is right:
+            continue
+        if type(left) is list and type(right) is list:
+            if len(left) != len(right):
+                return False
+            pairs.extend(zip(left, right, strict=True))
+        elif type(left) is dict and type(right) is dict:
+            if left.keys() != right.keys():
+                return False
+            pairs.extend((value, right[key]) for key, value in left.items())
+        elif not equal_exactly(left, right):
+            return False
+    return True
 
 
 def equal_exactly(left: Any, right: Any) -> bool:

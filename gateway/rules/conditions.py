@@ -10,6 +10,7 @@ when:
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -17,9 +18,9 @@ import msgspec
 
 from gateway.rules.expressions import Expression, compile_expression
 from gateway.rules.mapping import Report
-from gateway.rules.nodes import Node
-from gateway.rules.operators import OPERATORS, Check, compile_operator, in_words
-from gateway.rules.problems import did_you_mean
+from gateway.rules.nodes import Node, truth_hint
+from gateway.rules.operators import ELSEWHERE, OPERATORS, Check, compile_operator, in_words
+from gateway.rules.problems import choices, did_you_mean
 from gateway.rules.roots import ExpressionProblem
 from gateway.rules.scope import EvaluationFailed, Names, Scope
 from gateway.rules.values import MISSING, describe, is_nothing
@@ -48,7 +49,7 @@ class Equality(msgspec.Struct, frozen=True, kw_only=True):
 class Test:
     """One expression and what is asked of its value."""
 
-    __slots__ = ("equality", "exists", "expected", "expression", "negative", "positive")
+    __slots__ = ("comparisons", "equality", "exists", "expected", "expression", "negative", "positive")
 
     def __init__(
         self,
@@ -58,6 +59,7 @@ class Test:
         negative: list[Check],
         exists: bool | None,
         expected: str,
+        comparisons: int = 1,
         equality: Equality | None = None,
     ) -> None:
         self.expression = expression
@@ -65,6 +67,8 @@ class Test:
         self.negative = negative
         self.exists = exists
         self.expected = expected
+        self.comparisons = comparisons
+        """With how many values each element of a list is compared."""
         self.equality = equality
 
     def holds(self, scope: Scope) -> bool:
@@ -75,13 +79,13 @@ class Test:
             return False
 
     def _passes(self, value: Any, scope: Scope) -> bool:
-        if self.exists is not None and is_nothing(value) is self.exists:
+        if self.exists is not None and _is_something(value, scope) is not self.exists:
             return False
         if type(value) is list:
             if not value:
                 value = MISSING
             else:
-                scope.budget.spend(len(value))
+                scope.budget.spend(len(value) * self.comparisons)
                 if any(same(element, scope) for same in self.negative for element in value):
                     return False
                 return not self.positive or any(
@@ -101,6 +105,14 @@ class Test:
         except EvaluationFailed as failed:
             return f"{failed}, expected {self.expected}"
         return f"{self.expression.text} is {describe(value)}, expected {self.expected}"
+
+
+def _is_something(value: Any, scope: Scope) -> bool:
+    """A list counts by its elements: one of nothing but nulls and empty texts is nothing."""
+    if type(value) is not list:
+        return not is_nothing(value)
+    scope.budget.spend(len(value))
+    return not all(map(is_nothing, value))
 
 
 class All:
@@ -167,8 +179,8 @@ def compile_conditions(node: Node, names: Names, report: Report) -> All:
         elif not key.text.startswith("$"):
             report(
                 key,
-                f"'{key.text}' is not a condition; allowed: an expression such as $.{key.text}, any, all, not"
-                f"{did_you_mean(key.text, GROUPS)}",
+                f"'{key.text}' is not a condition; allowed: an expression such as $.{_plain_name(key.text)}, "
+                f"any, all, not{did_you_mean(key.text, GROUPS)}",
             )
             continue
         else:
@@ -176,6 +188,10 @@ def compile_conditions(node: Node, names: Names, report: Report) -> All:
         if part is not None:
             parts.append(part)
     return All(parts)
+
+
+def _plain_name(text: str) -> str:
+    return text if re.fullmatch(r"[A-Za-z_][\w.]*", text) else "status"
 
 
 def _group(kind: str, node: Node, names: Names, report: Report) -> Condition | None:
@@ -198,6 +214,9 @@ def _test(key: Node, node: Node, names: Names, report: Report) -> Test | None:
     if node.kind == "scalar":
         return _compile(expression, [("eq", node)], names, report)
     if node.kind == "list":
+        if not node.items:
+            report(node, "nothing equals one of an empty list, so this never holds; list what is allowed")
+            return None
         return _compile(expression, [("in", node)], names, report)
     if not node.entries:
         report(node, f"an empty mapping tests nothing; allowed: {', '.join(OPERATORS)}")
@@ -205,11 +224,9 @@ def _test(key: Node, node: Node, names: Names, report: Report) -> Test | None:
     operators: list[tuple[str, Node]] = []
     for operator, operand in node.entries:
         if operator.text not in OPERATORS:
-            report(
-                operator,
-                f"'{operator.text}' is not an operator; allowed: {', '.join(OPERATORS)}"
-                f"{did_you_mean(operator.text, OPERATORS)}",
-            )
+            meant = ELSEWHERE.get(operator.text.lower().strip("$"))
+            hint = f"; did you mean '{meant}'?" if meant else choices(operator.text, OPERATORS)
+            report(operator, f"'{operator.text}' is not an operator{hint}")
         else:
             operators.append((operator.text, operand))
     return _compile(expression, operators, names, report) if operators else None
@@ -225,7 +242,7 @@ def _compile(expression: Expression, operators: list[tuple[str, Node]], names: N
         expected.append(in_words(name, operand))
         if name == "exists":
             if not isinstance(operand.value, bool) or operand.quoted:
-                report(operand, f"exists takes true or false; found {operand.describe()}")
+                report(operand, f"exists takes true or false; found {operand.describe()}{truth_hint(operand)}")
                 return None
             exists = operand.value
             continue
@@ -243,6 +260,7 @@ def _compile(expression: Expression, operators: list[tuple[str, Node]], names: N
         negative=negative,
         exists=exists,
         expected=" and ".join(expected),
+        comparisons=sum(len(operand.items) or 1 for _, operand in operators),
         equality=equality,
     )
 

@@ -116,6 +116,7 @@ def compile_template(text: str, names: Names) -> Evaluate:
                 raise EvaluationFailed(
                     f"a template takes text and numbers; {part.text} is {describe(value)}", path=part.text
                 )
+            scope.budget.spend(1 + (len(text) >> 6))
             written.append(text)
         return "".join(written)
 

@@ -1,7 +1,7 @@
 """Paths that can find many values: wildcards, slices, filters and ``..``, compiled from jsonpath-ng's AST to functions.
 
-Every function is given what is left of the webhook's budget of visited values, so that no payload and no rule holds
-the service up.
+Every function is given what is left of the webhook's budget of steps, and spends before it looks, so that no payload
+and no rule holds the service up.
 """
 
 from __future__ import annotations
@@ -14,30 +14,8 @@ from jsonpath_ng import Child, Descendants, Fields, Index, JSONPath, Root, Slice
 from jsonpath_ng.ext.filter import And, Filter, Or
 from jsonpath_ng.jsonpath import Wildcard
 
+from gateway.rules.budget import Budget
 from gateway.rules.comparison import equal, equal_exactly, order
-
-NODE_BUDGET = 100_000
-"""How many values the wildcards, filters and ``..`` of one webhook's rules may visit together."""
-
-
-class OverBudget(Exception):
-    """A payload makes the paths of its rules visit more values than :data:`NODE_BUDGET`."""
-
-
-class Budget:
-    """What is left of the values that may be visited; one for each webhook."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: int = NODE_BUDGET) -> None:
-        self.left = left
-
-    def spend(self, nodes: int) -> None:
-        """:raises OverBudget: nothing is left."""
-        self.left -= nodes
-        if self.left < 0:
-            raise OverBudget
-
 
 Finder = Callable[[Any, Any, Budget], list[Any]]
 """Any path: (value, document, budget) to all the values that it finds."""
@@ -67,8 +45,10 @@ def finder(ast: Any) -> Finder:
 
 def _child(left: Finder, right: Finder) -> Finder:
     def find(value: Any, document: Any, budget: Budget) -> list[Any]:
+        parents = left(value, document, budget)
+        budget.spend(len(parents))
         found: list[Any] = []
-        for parent in left(value, document, budget):
+        for parent in parents:
             found.extend(right(parent, document, budget))
         return found
 
@@ -79,13 +59,15 @@ def _descendants(left: Finder, right: Finder) -> Finder:
     def find(value: Any, document: Any, budget: Budget) -> list[Any]:
         found: list[Any] = []
         stack = left(value, document, budget)[::-1]
+        budget.spend(len(stack))
         while stack:
             node = stack.pop()
-            budget.spend(1)
             found.extend(right(node, document, budget))
             if type(node) is list:
+                budget.spend(len(node))
                 stack.extend(reversed(node))
             elif type(node) is dict:
+                budget.spend(len(node))
                 stack.extend(reversed(node.values()))
         return found
 
@@ -93,18 +75,24 @@ def _descendants(left: Finder, right: Finder) -> Finder:
 
 
 def _fields(names: tuple[str, ...]) -> Finder:
-    def find(value: Any, _document: Any, _budget: Budget) -> list[Any]:
+    if len(names) == 1:
+        (name,) = names
+        return lambda value, _document, _budget: [value[name]] if type(value) is dict and name in value else []
+
+    def find(value: Any, _document: Any, budget: Budget) -> list[Any]:
         if type(value) is not dict:
             return []
+        budget.spend(len(names))
         return [value[name] for name in names if name in value]
 
     return find
 
 
 def _indexes(indexes: tuple[int, ...]) -> Finder:
-    def find(value: Any, _document: Any, _budget: Budget) -> list[Any]:
+    def find(value: Any, _document: Any, budget: Budget) -> list[Any]:
         if type(value) is not list:
             return []
+        budget.spend(len(indexes))
         length = len(value)
         return [value[index] for index in indexes if -length <= index < length]
 
@@ -115,22 +103,20 @@ def _slice(part: slice) -> Finder:
     def find(value: Any, _document: Any, budget: Budget) -> list[Any]:
         if type(value) is not list:
             return []
-        found = value[part]
-        budget.spend(len(found))
-        return found
+        budget.spend(len(range(*part.indices(len(value)))))
+        return value[part]
 
     return find
 
 
 def _wildcard(value: Any, _document: Any, budget: Budget) -> list[Any]:
     if type(value) is list:
-        found = value
-    elif type(value) is dict:
-        found = list(value.values())
-    else:
-        return []
-    budget.spend(len(found))
-    return found
+        budget.spend(len(value))
+        return value
+    if type(value) is dict:
+        budget.spend(len(value))
+        return list(value.values())
+    return []
 
 
 # -- filters inside a path -----------------------------------------------------------------------------------------
@@ -170,7 +156,10 @@ def _predicate(ast: Any) -> Predicate:
 
     def compare(value: Any, document: Any, budget: Budget) -> bool:
         found = target(value, document, budget)
-        return any(_holds(op, one, operand, same) for one in found) if found else op == "!="
+        if not found:
+            return op == "!="
+        budget.spend(len(found))
+        return any(_holds(op, one, operand, same, budget) for one in found)
 
     return compare
 
@@ -182,13 +171,14 @@ def _between(target: Finder, op: str, other: Finder) -> Predicate:
             # RFC 9535, 2.3.5.2.2: nothing equals nothing, and nothing else.
             both = not found and not wanted
             return both if op in ("==", "<=", ">=") else not both if op == "!=" else False
-        budget.spend(len(found) * len(wanted))
-        return any(_holds(op, one, two, equal) for one in found for two in wanted)
+        budget.spend(2 * len(found) * len(wanted))
+        return any(_holds(op, one, two, equal, budget) for one in found for two in wanted)
 
     return compare
 
 
-def _holds(op: str, left: Any, right: Any, same: Callable[[Any, Any], bool]) -> bool:
+def _holds(op: str, left: Any, right: Any, same: Callable[[Any, Any], bool], budget: Budget) -> bool:
+    budget.spend_comparing(left, right)
     if op == "==":
         return same(left, right)
     if op == "!=":

@@ -33,6 +33,8 @@ def index_of(rules: tuple[Rule, ...], names: Names) -> RuleIndex | None:
         value: tuple(rule for rule in rules if (operands := wanted[rule.id]) is None or value in operands)
         for value in values
     }
+    # A rule's own named values mean nothing here: what they give differs from rule to rule.
+    names.rule_lets = {}
     others = tuple(rule for rule in rules if wanted[rule.id] is None)
     return RuleIndex(evaluate=compile_expression(path, names).evaluate, by_value=by_value, others=others)
 
@@ -44,6 +46,6 @@ def _indexable(rule: Rule) -> list[Equality]:
         for part in rule.when.parts
         if isinstance(part, Test)
         and part.equality is not None
-        and not part.expression.path.startswith("$let.")
+        and not (rule.lets and "$let" in part.equality.path)
         and all(type(operand) is str for operand in part.equality.operands)
     ]

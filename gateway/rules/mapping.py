@@ -2,6 +2,8 @@
 
 A missing value leaves its key out, an object that is left empty by that goes too, a missing element drops out of its
 list; null is sent as null. In traits nothing is left out, so that a webhook without a phone does not erase one.
+
+Building spends the webhook's budget: a step for each field, and what a value that is taken whole weighs.
 """
 
 from __future__ import annotations
@@ -9,11 +11,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gateway.rules.budget import Budget
 from gateway.rules.expressions import compile_expression, compile_template, is_expression
 from gateway.rules.nodes import Node
 from gateway.rules.problems import did_you_mean
 from gateway.rules.roots import ExpressionProblem
-from gateway.rules.scope import Evaluate, Names, Scope
+from gateway.rules.scope import Evaluate, EvaluationFailed, Names, Scope
 from gateway.rules.values import MISSING, is_nothing
 
 OPERATORS = ("$each", "$as", "$literal", "$merge", "$pick", "$omit", "$from")
@@ -44,9 +47,12 @@ def compile_value(node: Node, names: Names, report: Report, *, keep_nothing: boo
     """Compile any YAML value. With ``keep_nothing`` false, null and empty values are left out too (traits)."""
     if node.kind == "scalar":
         evaluate = compile_text(node, names, report)
-        return evaluate if keep_nothing else _something(evaluate)
+        if not isinstance(node.value, str) or not is_expression(node.text):
+            return evaluate if keep_nothing or not is_nothing(node.value) else constant(MISSING)
+        return _weighed(evaluate) if keep_nothing else _something(evaluate)
     if node.kind == "list":
-        return _list([compile_value(item, names, report, keep_nothing=keep_nothing) for item in node.items])
+        elements = [compile_value(item, names, report, keep_nothing=keep_nothing) for item in node.items]
+        return _list(elements, keep_empty=keep_nothing)
     operators = [key for key, _ in node.entries if key.text.startswith("$")]
     if operators:
         return _operator(node, operators, names, report, keep_nothing=keep_nothing)
@@ -58,10 +64,13 @@ def compile_object(
 ) -> Evaluate:
     """Compile the keys of a mapping to a function that builds the object."""
     if not entries:
-        return constant({})
+        return constant({}) if keep_nothing else constant(MISSING)
     fields = [(key.text, compile_value(value, names, report, keep_nothing=keep_nothing)) for key, value in entries]
 
+    count = len(fields)
+
     def evaluate(scope: Scope) -> Any:
+        scope.budget.spend(count)
         built: dict[str, Any] = {}
         for key, field in fields:
             value = field(scope)
@@ -72,18 +81,51 @@ def compile_object(
     return evaluate
 
 
-def _something(evaluate: Evaluate) -> Evaluate:
-    def something(scope: Scope) -> Any:
+def _weighed(evaluate: Evaluate) -> Evaluate:
+    """A value that is taken whole is written whole, and may be taken many times: its weight is spent each time."""
+
+    def weighed(scope: Scope) -> Any:
         value = evaluate(scope)
-        return MISSING if is_nothing(value) else value
+        kind = type(value)
+        if kind is list or kind is dict or (kind is str and len(value) >= 64):
+            scope.budget.spend_on(value)
+        return value
+
+    return weighed
+
+
+def _something(evaluate: Evaluate) -> Evaluate:
+    """As ``evaluate``, without what is nothing, at any depth: in traits nothing is left out."""
+    weighed = _weighed(evaluate)
+
+    def something(scope: Scope) -> Any:
+        try:
+            return _without_nothing(weighed(scope), scope.budget)
+        except RecursionError:
+            raise EvaluationFailed("a trait nests too deeply", path="traits") from None
 
     return something
 
 
-def _list(elements: list[Evaluate]) -> Evaluate:
+def _without_nothing(value: Any, budget: Budget) -> Any:
+    kind = type(value)
+    if kind is dict:
+        budget.spend(len(value))
+        kept = {key: one for key, item in value.items() if (one := _without_nothing(item, budget)) is not MISSING}
+        return kept or MISSING
+    if kind is list:
+        budget.spend(len(value))
+        return [one for item in value if (one := _without_nothing(item, budget)) is not MISSING] or MISSING
+    return MISSING if value is None or (kind is str and not value) else value
+
+
+def _list(elements: list[Evaluate], *, keep_empty: bool) -> Evaluate:
+    count = len(elements)
+
     def evaluate(scope: Scope) -> Any:
-        built = [element(scope) for element in elements]
-        return [value for value in built if value is not MISSING]
+        scope.budget.spend(count)
+        built = [value for element in elements if (value := element(scope)) is not MISSING]
+        return built if built or keep_empty else MISSING
 
     return evaluate
 
@@ -113,7 +155,7 @@ def _operator(node: Node, operators: list[Node], names: Names, report: Report, *
     if set(found) == {"$each", "$as"}:
         return _each(node, names, report, keep_nothing=keep_nothing)
     if set(found) in ({"$pick", "$from"}, {"$omit", "$from"}):
-        return _selection(node, names, report)
+        return _selection(node, names, report, keep_nothing=keep_nothing)
     needs = {"$each": "$as", "$as": "$each", "$pick": "$from", "$omit": "$from", "$from": "$pick or $omit"}
     missing = next((key for key in found if key in needs), found[0])
     report(
@@ -135,7 +177,7 @@ def _each(node: Node, names: Names, report: Report, *, keep_nothing: bool) -> Ev
         elements = elements_of(source(scope))
         if elements is MISSING:
             return MISSING
-        scope.budget.spend(len(elements))
+        scope.budget.spend(2 * len(elements))
         outer, item = scope.outer, scope.item
         scope.outer = item
         built: list[Any] = []
@@ -147,7 +189,7 @@ def _each(node: Node, names: Names, report: Report, *, keep_nothing: bool) -> Ev
                     built.append(value)
         finally:
             scope.outer, scope.item = outer, item
-        return built
+        return built if built or keep_nothing else MISSING
 
     return evaluate
 
@@ -176,6 +218,7 @@ def _merge(
         for part in parts:
             value = part(scope)
             if type(value) is dict:
+                scope.budget.spend(len(value))
                 built.update(value)
             elif not is_nothing(value):
                 scope.warn("$merge", "takes objects; a value that is not one was left out")
@@ -188,7 +231,7 @@ def _merge(
     return evaluate
 
 
-def _selection(node: Node, names: Names, report: Report) -> Evaluate:
+def _selection(node: Node, names: Names, report: Report, *, keep_nothing: bool) -> Evaluate:
     picking = node.get("$pick") is not None
     keys_node, source_node = node.get("$pick") or node.get("$omit"), node.get("$from")
     assert keys_node is not None
@@ -197,7 +240,7 @@ def _selection(node: Node, names: Names, report: Report) -> Evaluate:
         report(keys_node, f"{'$pick' if picking else '$omit'} takes a list of keys; found {keys_node.describe()}")
         return constant(MISSING)
     keys = frozenset(item.text for item in keys_node.items)
-    source = compile_value(source_node, names, report)
+    source = compile_value(source_node, names, report, keep_nothing=keep_nothing)
 
     def evaluate(scope: Scope) -> Any:
         value = source(scope)
@@ -205,6 +248,7 @@ def _selection(node: Node, names: Names, report: Report) -> Evaluate:
             if not is_nothing(value):
                 scope.warn("$from", "takes an object; a value that is not one was left out")
             return MISSING
+        scope.budget.spend(len(value))
         return {key: one for key, one in value.items() if (key in keys) == picking} or MISSING
 
     return evaluate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,9 +10,10 @@ from zoneinfo import ZoneInfo
 import re2
 
 from gateway.rules.comparison import equal, equal_exactly, order
+from gateway.rules.costs import searching
 from gateway.rules.mapping import Report, compile_text
 from gateway.rules.moments import moment
-from gateway.rules.nodes import Node
+from gateway.rules.nodes import Node, truth_hint
 from gateway.rules.scope import Names, Scope
 from gateway.rules.values import as_text
 
@@ -33,6 +35,22 @@ OPERATORS = {
     "before": "is a time before this one",
     "after": "is a time after this one",
 }
+
+_MOMENT_STEPS = 8
+"""What it takes to read a time."""
+
+ELSEWHERE = {
+    ">": "gt", ">=": "gte", "<": "lt", "<=": "lte", "=": "eq", "==": "eq", "===": "eq", "!=": "ne", "<>": "ne",
+    "equals": "eq", "equal": "eq", "is": "eq", "not": "ne", "not_equals": "ne", "neq": "ne", "nin": "not_in",
+    "one_of": "in", "any_of": "in", "none_of": "not_in", "greater": "gt", "greater_than": "gt", "more_than": "gt",
+    "less": "lt", "less_than": "lt", "min": "gte", "at_least": "gte", "max": "lte", "at_most": "lte", "ge": "gte",
+    "le": "lte", "like": "contains", "includes": "contains", "has": "contains", "regex": "matches",
+    "regexp": "matches", "match": "matches", "=~": "matches", "begins_with": "starts_with", "prefix": "starts_with",
+    "startswith": "starts_with", "endswith": "ends_with", "suffix": "ends_with", "present": "exists",
+    "exist": "exists", "is_set": "exists", "null": "is_null", "isnull": "is_null", "earlier": "before",
+    "later": "after", "since": "after", "until": "before",
+}  # fmt: skip
+"""What the operators are called elsewhere."""
 
 Check = Callable[[Any, Scope], bool]
 """Whether one value (never a list) passes."""
@@ -64,8 +82,12 @@ def in_words(name: str, operand: Node) -> str:
 def compile_operator(name: str, operand: Node, names: Names, report: Report) -> Check | None:
     """Compile an operator and its operand, or report what is wrong with it. ``exists`` is not among these."""
     if name in ("in", "not_in"):
-        if operand.kind != "list" or not operand.items:
-            report(operand, f"{name} takes a list of values; found {operand.describe()}")
+        if operand.kind != "list":
+            report(operand, f"{name} takes a list of values, such as [paid, authorized]; found {operand.describe()}")
+            return None
+        if not operand.items:
+            always = "never holds" if name == "in" else "always holds"
+            report(operand, f"{name} takes a list of values; with an empty list it {always}")
             return None
         equals = [_equals(item, names, report) for item in operand.items]
         return lambda value, scope: any(one(value, scope) for one in equals)
@@ -76,7 +98,7 @@ def compile_operator(name: str, operand: Node, names: Names, report: Report) -> 
         return _equals(operand, names, report)
     if name == "is_null":
         if not isinstance(operand.value, bool) or operand.quoted:
-            report(operand, f"is_null takes true or false; found {operand.describe()}")
+            report(operand, f"is_null takes true or false; found {operand.describe()}{truth_hint(operand)}")
             return None
         wanted = operand.value
         return lambda value, _scope: (value is None) is wanted
@@ -98,6 +120,7 @@ def compile_operator(name: str, operand: Node, names: Names, report: Report) -> 
     }[name]
 
     def check(value: Any, scope: Scope) -> bool:
+        scope.budget.spend_on(value)
         text, part = as_text(value), as_text(evaluate(scope))
         return text is not None and part is not None and compare(text, part)
 
@@ -111,7 +134,13 @@ def _equals(operand: Node, names: Names, report: Report) -> Check:
     dynamic = isinstance(operand.value, str) and (operand.text.startswith("$") or "{{" in operand.text)
     if dynamic:
         evaluate = compile_text(operand, names, report)
-        return lambda value, scope: equal(value, evaluate(scope))
+
+        def check(value: Any, scope: Scope) -> bool:
+            other = evaluate(scope)
+            scope.budget.spend_comparing(value, other)
+            return equal(value, other)
+
+        return check
     wanted = operand.value
     if operand.quoted:
         return lambda value, _scope: equal_exactly(value, wanted)
@@ -124,14 +153,45 @@ def _matches(operand: Node, report: Report) -> Check | None:
     try:
         pattern = re2.compile(operand.text, options)
     except re2.error as error:
-        report(operand, f"not a regular expression of RE2: {str(error).removeprefix('b')}")
+        what, at = _regex_problem(str(error).removeprefix("b").strip("'\""), operand.text)
+        report(operand, what, at=at)
         return None
 
-    def check(value: Any, _scope: Scope) -> bool:
+    def check(value: Any, scope: Scope) -> bool:
         text = as_text(value)
-        return text is not None and pattern.search(text) is not None
+        if text is None:
+            return False
+        scope.budget.spend(1 + searching(pattern, text))
+        try:
+            return pattern.search(text) is not None
+        except UnicodeEncodeError:  # half a character: a lone surrogate
+            return False
 
     return check
+
+
+def _regex_problem(said: str, pattern: str) -> tuple[str, int]:
+    """What is wrong with a regular expression, and where in it."""
+    kind, _, rest = said.partition(": ")
+    rest = rest.replace("\\\\", "\\")
+    at = max(pattern.find(rest), 0) if rest else 0
+    shown = f"'{rest}'" if rest else f"'{pattern[:40]}'"
+    allowed = "allowed is the syntax of RE2"
+    if rest.startswith(("(?=", "(?!", "(?<")):
+        return f"matches can't look ahead or behind ({shown}); {allowed}; ask with a second condition, or not:", at
+    if re.match(r"\\[1-9]", rest):
+        return f"matches can't refer back to a group ({shown}); {allowed}", at
+    if kind.startswith("missing"):
+        missing = kind.removeprefix("missing ").strip() or "something"
+        return f"matches: '{missing}' is missing in the regular expression {shown}", at
+    words = {
+        "no argument for repetition operator": "* + ? repeat what stands before them, and nothing does",
+        "invalid character class range": "a range goes upward",
+        "invalid escape sequence": "this escape is not known",
+        "bad repetition operator": "two repetitions in a row",
+        "invalid repetition size": "at most 1000 repetitions",
+    }
+    return f"matches: {words.get(kind, kind)}: {shown}; {allowed}", at
 
 
 def _times(
@@ -141,10 +201,14 @@ def _times(
         try:
             moment(operand.value, zone=zone)
         except ValueError as error:
-            report(operand, f"{name} takes a time: {error}")
+            what = f"{name} takes a time such as 2026-01-05T10:00:00Z; found {operand.describe()}"
+            if "without a zone" in str(error):
+                what += "; it needs a zone: Z or +01:00 at its end, or zone: Europe/London for the source"
+            report(operand, what)
             return None
 
     def check(value: Any, scope: Scope) -> bool:
+        scope.budget.spend(2 * _MOMENT_STEPS)
         try:
             left, right = moment(value, zone=zone), moment(evaluate(scope), zone=zone)
         except ValueError:

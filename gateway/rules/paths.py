@@ -23,7 +23,8 @@ from jsonpath_ng.ext.filter import And, Expression, Filter, Or
 from jsonpath_ng.ext.parser import ExtendedJsonPathParser
 from jsonpath_ng.jsonpath import Wildcard
 
-from gateway.rules.finders import Budget, finder
+from gateway.rules.budget import Budget
+from gateway.rules.finders import finder
 from gateway.rules.values import MISSING
 
 

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway.rules.finders import Budget
+from gateway.rules.budget import Budget
 from gateway.rules.tables import Table
 from gateway.rules.values import MISSING
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
 from typing import Any
 
+from gateway.rules.costs import PREPARING, REFUSING, cost_of
 from gateway.rules.filters import FILTERS, Filter, Param, RequiredMissing, Unreadable, suggest
 from gateway.rules.problems import did_you_mean
 from gateway.rules.roots import ExpressionProblem, body_path, compile_source
-from gateway.rules.scope import Evaluate, EvaluationFailed, Names, Scope
+from gateway.rules.scope import UNSET, Evaluate, EvaluationFailed, Names, Scope
 from gateway.rules.syntax import Argument, Call
 from gateway.rules.tables import Table
 from gateway.rules.values import MISSING, describe, is_nothing
@@ -24,19 +24,27 @@ def compile_step(call: Call, text: str, names: Names) -> Step:
         hint = f"; did you mean '{near}'?" if near else f"; allowed: {', '.join(sorted(FILTERS))}"
         raise ExpressionProblem(f"there is no filter '{call.name}'{hint}", call.at)
     arguments = _bind(filter, call, names)
-    function, takes_missing = filter.function, filter.takes_missing
+    function, takes_missing, cost = filter.function, filter.takes_missing, cost_of(call.name)
     dynamic = any(_is_dynamic(argument) for argument in arguments)
 
     def step(value: Any, scope: Scope) -> Any:
         if value is MISSING and not takes_missing:
             return MISSING
+        budget = scope.budget
         try:
-            return function(value, *(_resolve(arguments, scope) if dynamic else arguments))
+            given = _resolve(arguments, scope) if dynamic else arguments
+            budget.spend(cost(value, given, budget))
+            result = function(value, *given)
         except Unreadable as unreadable:
             scope.warn(text, f"{call.name}: {unreadable}")
             return MISSING
         except RequiredMissing:
             raise EvaluationFailed(f"{text} is required, and it is {describe(value)}", path=text) from None
+        kind = type(result)
+        if kind is str or kind is list:
+            # What a filter makes is held in memory until the command is made.
+            budget.spend(len(result) >> 6)
+        return result
 
     return step
 
@@ -47,7 +55,6 @@ class _Dynamic:
     def __init__(self, evaluate: Evaluate, param: Param) -> None:
         self.evaluate = evaluate
         self.param = param
-        self.prepare = lru_cache(maxsize=256, typed=True)(param.prepare)
 
     def __call__(self, scope: Scope) -> Any:
         value = self.evaluate(scope)
@@ -55,10 +62,25 @@ class _Dynamic:
             return value
         if is_nothing(value):
             return self.param.default
+        if self.param.kind not in PREPARING or type(value) is not str:
+            prepared = self._prepared(value)
+        else:
+            memo, key = scope.budget.prepared, (id(self), value)
+            prepared = memo.get(key, UNSET)
+            if prepared is UNSET:
+                scope.budget.spend(PREPARING[self.param.kind] + scope.budget.weigh(value))
+                prepared = memo[key] = self._prepared(value)
+                if isinstance(prepared, Unreadable):
+                    scope.budget.spend(REFUSING.get(self.param.kind, 10))
+        if isinstance(prepared, Unreadable):
+            raise Unreadable(str(prepared))
+        return prepared
+
+    def _prepared(self, value: Any) -> Any:
         try:
-            return self.prepare(value) if isinstance(value, str | int) else self.param.prepare(value)
+            return self.param.prepare(value)
         except ValueError as error:
-            raise Unreadable(f"{self.param.name}: {error}") from None
+            return Unreadable(f"{self.param.name}: {error}")
 
 
 def _is_dynamic(argument: Any) -> bool:
@@ -168,6 +190,12 @@ def _prepared(param: Param, argument: Argument, call: Call, names: Names) -> Any
     if argument.kind == "word":
         raise ExpressionProblem(f"{call.name}: text stands in quotes: '{argument.value}'", argument.at)
     if argument.kind == "path":
+        if param.kind == "regex":
+            raise ExpressionProblem(
+                f"{call.name}: {param.name} is written in the file, in quotes: a regular expression out of a payload "
+                "could be made to take seconds",
+                argument.at,
+            )
         return _Dynamic(compile_source(argument.value, argument.at, names), param)
     try:
         return param.prepare(argument.value)

@@ -10,8 +10,8 @@ from typing import Any
 from gateway.errors import MappingError
 from gateway.intilery.contract import timestamp
 from gateway.model import Command, MappingProblem, WebhookState
+from gateway.rules.budget import Budget, OverBudget
 from gateway.rules.commands import CommandMaker
-from gateway.rules.finders import NODE_BUDGET, OverBudget
 from gateway.rules.mapping import elements_of
 from gateway.rules.model import Arrival, Rule, Source, TraceLine, Translation
 from gateway.rules.scope import UNSET, EvaluationFailed, Scope, webhook_facts
@@ -20,8 +20,6 @@ from gateway.terms import Cancellation
 
 MAX_ERRORS = 100
 """Mapping errors kept of one webhook."""
-MAX_COMMANDS = 10_000
-"""Commands that one webhook may become."""
 
 
 def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = False) -> Translation:
@@ -41,14 +39,14 @@ def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = 
         )
         dedup_key = _dedup_key(source, scope)
     except (OverBudget, EvaluationFailed) as error:
-        return Translation(state=WebhookState.UNTRANSLATABLE, reason=_reason(error))
+        return Translation(state=WebhookState.UNTRANSLATABLE, reason=str(error))
     run = _Run(source, arrival, scope, now=now, trace=trace)
     try:
         state, reason = run.all()
     except OverBudget as error:
         run.commands.clear()
         run.cancellations.clear()
-        state, reason = WebhookState.UNTRANSLATABLE, _reason(error)
+        state, reason = WebhookState.UNTRANSLATABLE, str(error)
     return Translation(
         state=state,
         reason=reason,
@@ -63,12 +61,6 @@ def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = 
         dedup_key=dedup_key,
         event_type=event_type,
     )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OverBudget):
-        return f"the rules' paths would visit more than {NODE_BUDGET:,} values of this payload"
-    return str(error)
 
 
 def _scope(source: Source, arrival: Arrival) -> Scope:
@@ -122,23 +114,13 @@ class _Run:
         ignore = self.source.ignore
         if ignore is not None and ignore.holds(self.scope):
             return WebhookState.IGNORED, "the source's ignore conditions hold"
-        stopped = ""
-        for rule in self._candidates():
-            scope = self.scope
-            scope.rule_lets = [UNSET] * rule.lets
-            if stopped:
-                self._line(rule, False, f"not looked at: rule '{stopped}' matched and says stop")
-            elif not rule.enabled:
-                self._line(rule, False, "is switched off (enabled: false)")
-            elif not rule.when.holds(scope):
-                if self.trace:
-                    self._line(rule, False, rule.when.why_not(scope))
-            else:
-                self.matched.append(rule.id)
-                self._rule(rule)
-                if rule.stop:
-                    stopped = rule.name
-                    if not self.trace:
+        if self.trace:
+            self._every()
+        else:
+            for rule in self._candidates():
+                if rule.enabled and self._matches(rule):
+                    self._rule(rule)
+                    if rule.stop:
                         break
         if self.commands or self.cancellations or (self.matched and not self.errors):
             return WebhookState.TRANSLATED, None
@@ -146,9 +128,42 @@ class _Run:
             return WebhookState.UNTRANSLATABLE, self.errors[0].message
         return WebhookState.UNMATCHED, None
 
+    def _matches(self, rule: Rule) -> bool:
+        self.scope.rule_lets = [UNSET] * rule.lets
+        return rule.when.holds(self.scope)
+
+    def _every(self) -> None:
+        """As without a trace, and in its order; each rule that does not match says why."""
+        candidates = {rule.id for rule in self._candidates()}
+        stopped = ""
+        for rule in self.source.rules:
+            if stopped:
+                self._line(rule, False, f"not looked at: rule '{stopped}' matched and says stop")
+            elif not rule.enabled:
+                self._line(rule, False, "is switched off (enabled: false)")
+            elif rule.id in candidates and self._matches(rule):
+                self._rule(rule)
+                stopped = rule.name if rule.stop else ""
+            else:
+                self._line(rule, False, self._why_not(rule))
+
+    def _why_not(self, rule: Rule) -> str:
+        """Looking again, for a person, costs the webhook nothing and leaves nothing behind: with a trace the commands
+        must be those without."""
+        scope = self.scope
+        budget, lets, warnings = scope.budget, list(scope.lets), len(scope.warnings)
+        scope.budget, scope.rule_lets = Budget(), [UNSET] * rule.lets
+        try:
+            return rule.when.why_not(scope)
+        except OverBudget as error:
+            return str(error)
+        finally:
+            scope.budget, scope.lets = budget, lets
+            del scope.warnings[warnings:]
+
     def _candidates(self) -> tuple[Rule, ...]:
         index = self.source.index
-        if index is None or self.trace:
+        if index is None:
             return self.source.rules
         try:
             value = index.evaluate(self.scope)
@@ -167,27 +182,29 @@ class _Run:
     def _rule(self, rule: Rule) -> None:
         scope = self.scope
         scope.rule = rule.id
+        self.matched.append(rule.id)
         before = len(self.commands), len(self.errors), len(self.cancellations)
+        keys: set[str] = set()
         for element in self._elements(rule):
-            scope.rule_lets = [UNSET] * rule.lets
+            if rule.for_each is not None:
+                scope.rule_lets = [UNSET] * rule.lets
             try:
                 if rule.key is not None:
-                    element = self._key(rule)
-                if rule.cancel is not None:
-                    self.cancellations.append(self.maker.cancellation(rule, scope))
-                made = self.maker.make(rule, element, scope)
-                if len(self.commands) + len(made) > MAX_COMMANDS:
-                    raise MappingError(f"a webhook becomes at most {MAX_COMMANDS:,} commands")
-                self.commands.extend(made)
+                    element = self._key(rule, keys)
+                cancellation = self.maker.cancellation(rule, scope) if rule.cancel is not None else None
+                self.commands.extend(self.maker.make(rule, element, scope))
+                if cancellation is not None:
+                    self.cancellations.append(cancellation)
             except MappingError as error:
                 self._error(rule, error, element)
             except EvaluationFailed as failed:
                 self._error(rule, MappingError(str(failed), path=failed.path), element)
         scope.item = MISSING
         scope.rule = ""
-        commands, errors, cancellations = before
-        words = _outcome(self.commands[commands:], self.errors[errors:], self.cancellations[cancellations:])
-        self._line(rule, True, words)
+        if self.trace:
+            commands, errors, cancellations = before
+            words = _outcome(self.commands[commands:], self.errors[errors:], self.cancellations[cancellations:])
+            self._line(rule, True, words)
 
     def _elements(self, rule: Rule) -> Iterator[str]:
         """The identity of each element in turn, with ``$item`` set."""
@@ -208,23 +225,13 @@ class _Run:
                 "",
             )
             return
-        if len(elements) > MAX_COMMANDS:
-            self._error(
-                rule,
-                MappingError(
-                    f"for_each has {len(elements):,} elements; at most {MAX_COMMANDS:,}",
-                    field="for_each",
-                    path=rule.for_each_text,
-                ),
-                "",
-            )
-            return
+        # Each element spends what its command takes, so few more than 1,000 can become commands.
         self.scope.budget.spend(len(elements))
         for number, item in enumerate(elements):
             self.scope.item = item
             yield str(number)
 
-    def _key(self, rule: Rule) -> str:
+    def _key(self, rule: Rule, taken: set[str]) -> str:
         assert rule.key is not None
         value = rule.key(self.scope)
         text = None if is_nothing(value) else as_text(value)
@@ -232,6 +239,9 @@ class _Run:
             raise MappingError(
                 f"key is {describe(value)}; it names the element and so must be text or a number", field="key"
             )
+        if text in taken:
+            raise MappingError(f"key is {describe(value)}, as of an element before; it names one element", field="key")
+        taken.add(text)
         return text
 
     def _error(self, rule: Rule, error: MappingError, element: str) -> None:
