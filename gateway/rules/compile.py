@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gateway.inbound.authentication import SchemeProblem, scheme_from
 from gateway.inbound.schemes import needs_url, secrets_of
@@ -17,6 +17,7 @@ from gateway.rules.index import index_of
 from gateway.rules.keys import DEFAULT_KEYS, SOURCE_KEYS, check_keys
 from gateway.rules.model import Rule, Source
 from gateway.rules.nodes import Node, YAMLFile
+from gateway.rules.problems import did_you_mean, nearest
 from gateway.rules.readings import Entries, Reader
 from gateway.rules.scope import Codes, Names
 from gateway.rules.tables import Table, table_from_csv, table_from_mapping
@@ -33,13 +34,14 @@ class SourceCompiler:
         yaml: YAMLFile,
         *,
         destinations: Mapping[str, Destination],
-        read_beside: Callable[[str], str | None],
+        files: Mapping[str, str],
     ) -> None:
+        """``files`` are the texts of the folder, by name: tables of CSV stand beside this file."""
         self.yaml = yaml
         self.report = yaml.problem
         self.read = Reader(yaml, destinations=destinations)
         self.destinations = destinations
-        self.read_beside = read_beside
+        self.files = files
         self.codes = {
             name: Codes(name=name, asset=one.assets, journey=one.journeys) for name, one in destinations.items()
         }
@@ -70,25 +72,36 @@ class SourceCompiler:
             else:
                 defaults = check_keys(node, DEFAULT_KEYS, "defaults", self.report)
         verify = self._verify(root, keys)
-        rules = RuleCompiler(self.read, defaults=defaults, destination=self._destination(keys), codes=self.codes)
+        destination = self._destination(keys)
+        rules = RuleCompiler(
+            self.read,
+            defaults=defaults,
+            destination=destination,
+            codes=self.codes,
+            destination_unread=destination is None and "destination" in keys,
+        )
         dedup = self.read.expressions(keys, "dedup_key")
         event_type = self.read.expressions(keys, "event_type", many=False)
         ignore = compile_conditions(keys["ignore"][1], names, self.report) if "ignore" in keys else None
         compiled = self._rules(keys, rules)
+        title = self.read.text(keys, "title")
+        body = self.read.choice(keys, "body", ("json", "form"))
+        max_body = self._max_body(keys)
+        public_url = self.read.text(keys, "public_url")
         if self.yaml.problems or name is None or verify is None:
             return None
         return Source(
             name=name,
-            title=self.read.text(keys, "title") or name,
+            title=title or name,
             file=self.yaml.file,
             verify=verify,
             secrets=secrets_of(verify),
             rules=compiled,
             index=index_of(compiled, names),
             path=path,
-            body=self.read.choice(keys, "body", ("json", "form")),
-            max_body=self._max_body(keys),
-            public_url=self.read.text(keys, "public_url"),
+            body=body,
+            max_body=max_body,
+            public_url=public_url,
             zone=zone,
             dedup_key=dedup,
             event_type=event_type[0] if event_type else None,
@@ -100,7 +113,8 @@ class SourceCompiler:
 
     def _source_name(self, root: Node, keys: Entries) -> str | None:
         if "source" not in keys:
-            self.report(root, "the file names no source; it begins with source: NAME")
+            if not root.partial:
+                self.report(root, "the file names no source; it begins with source: NAME")
             return None
         _, node = keys["source"]
         if node.kind != "scalar" or not _NAME.match(node.text):
@@ -117,8 +131,13 @@ class SourceCompiler:
         try:
             return ZoneInfo(text)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            self.report(keys["zone"][1], f"'{text}' is not a time zone; allowed: names such as Europe/London or UTC")
-            return None
+            near = nearest(text, (name for name in available_timezones() if "/" in name), cutoff=0.8)
+            hint = f"; did you mean '{near}'?" if near else ""
+            self.report(
+                keys["zone"][1], f"'{text}' is not a time zone; allowed: names such as Europe/London or UTC{hint}"
+            )
+            # So that the times of this file are not problems of their own.
+            return ZoneInfo("UTC")
 
     def _path(self, keys: Entries) -> tuple[str | None, tuple[str, ...]]:
         text = self.read.text(keys, "path")
@@ -129,14 +148,16 @@ class SourceCompiler:
             found = _PART.match(segment)
             if found:
                 if found[1] in parts:
-                    self.report(keys["path"][1], f"the part {{{found[1]}}} stands twice")
+                    self.report(keys["path"][1], f"the part {segment} stands twice", at=text.rfind(segment))
                 parts.append(found[1])
             elif not segment or not re.fullmatch(r"[\w.~-]+", segment):
                 self.report(
                     keys["path"][1],
                     f"'{segment}' is not a segment of a path; "
                     "allowed: plain text or {name}, as in '{brand}/orders'",
+                    at=text.find(segment),
                 )
+                parts.extend(re.findall(r"\w+", segment))
         return text.strip("/"), tuple(parts)
 
     def _tables(self, keys: Entries) -> dict[str, Table]:
@@ -152,9 +173,10 @@ class SourceCompiler:
                 if value.kind == "map":
                     tables[key.text] = table_from_mapping(key.text, value.plain())
                 elif value.kind == "scalar" and value.text.endswith(".csv"):
-                    text = self.read_beside(value.text)
+                    text = self.files.get(value.text)
                     if text is None:
-                        self.report(value, f"there is no file '{value.text}' beside this one")
+                        near = did_you_mean(value.text, [name for name in self.files if name.endswith(".csv")])
+                        self.report(value, f"there is no file '{value.text}' beside this one{near}")
                     else:
                         tables[key.text] = table_from_csv(key.text, text)
                 else:
@@ -164,19 +186,25 @@ class SourceCompiler:
                     )
             except ValueError as error:
                 self.report(value, str(error))
+            # One that can't be read is there all the same: lookups in it are no problems of their own.
+            tables.setdefault(key.text, Table(name=key.text, key_count=1, rows={}))
         return tables
 
     def _verify(self, root: Node, keys: Entries) -> Any:
         if "verify" not in keys:
-            self.report(
-                root, "the source has no verify; name a preset (verify: shopify), a scheme, or say verify: none"
-            )
+            if not root.partial:
+                self.report(
+                    root, "the source has no verify; name a preset (verify: shopify), a scheme, or say verify: none"
+                )
             return None
         _, node = keys["verify"]
         try:
             scheme = scheme_from("none" if node.value is None and node.kind == "scalar" and node.text else node.plain())
         except SchemeProblem as problem:
-            self.report(_descend(node, problem.path), str(problem))
+            message = re.sub(r"; allowed: (?:[^;,]+, ){8,}[^;]+(?=; did you mean)", "", str(problem))
+            if not problem.path and message.startswith("found"):
+                message = f"verify: {message}"
+            self.report(_descend(node, problem.path, message), message)
             return None
         if needs_url(scheme) and "public_url" not in keys:
             self.report(
@@ -226,20 +254,23 @@ class SourceCompiler:
             if rule is None:
                 continue
             if rule.id in first:
+                named = "name" if item.get("id") is None else "id"
                 self.report(
-                    item,
-                    f"two rules have the id '{rule.id}'; the first is in line {first[rule.id].line}; "
-                    "give this one a name of its own",
+                    item.get(named) or item,
+                    f"two rules have the {named} '{rule.id}'; the first is in line {first[rule.id].line}; "
+                    f"give this one {'a name' if named == 'name' else 'an id'} of its own",
                 )
                 continue
-            first[rule.id] = item
+            first[rule.id] = item.get("id") or item.get("name") or item
             rules.append(rule)
         return tuple(rules)
 
 
-def _descend(node: Node, path: tuple[str | int, ...]) -> Node:
-    """The node that a path of keys and positions names, or the nearest one above it."""
-    for step in path:
+def _descend(node: Node, path: tuple[str | int, ...], message: str) -> Node:
+    """The node that a path of keys and positions names, or the nearest one above it; the key, where it is wrong."""
+    for number, step in enumerate(path, 1):
+        if number == len(path) and message.startswith("unknown") and f" '{step}'" in message.split(";")[0]:
+            return next((key for key, _ in node.entries if key.text == step), node)
         if isinstance(step, int):
             inner = node.items[step] if node.kind == "list" and step < len(node.items) else None
         else:

@@ -7,9 +7,9 @@ from gateway.rules.conditions import All, compile_conditions
 from gateway.rules.expressions import Expression, is_expression
 from gateway.rules.keys import RULE_KEYS, SENDING_KEYS, check_keys
 from gateway.rules.mapping import compile_value
-from gateway.rules.model import Rule, Timing
+from gateway.rules.model import AT_ONCE, Rule, Timing
 from gateway.rules.nodes import Node
-from gateway.rules.problems import did_you_mean
+from gateway.rules.problems import choices, did_you_mean
 from gateway.rules.readings import Entries, Reader
 from gateway.rules.recipes import compile_call
 from gateway.rules.rule_terms import TermCompiler
@@ -20,12 +20,20 @@ class RuleCompiler:
     """Compiles the rules of one file."""
 
     def __init__(
-        self, reader: Reader, *, defaults: Entries, destination: str | Expression | None, codes: dict[str, Codes]
+        self,
+        reader: Reader,
+        *,
+        defaults: Entries,
+        destination: str | Expression | None,
+        codes: dict[str, Codes],
+        destination_unread: bool = False,
     ) -> None:
+        """``destination`` is the source's; ``destination_unread`` says that it stands there and is wrong."""
         self.read = reader
         self.report = reader.report
         self.defaults = defaults
         self.destination = destination
+        self.destination_unread = destination_unread
         self.codes = codes
 
     def rule(self, node: Node) -> Rule | None:
@@ -38,8 +46,9 @@ class RuleCompiler:
                 keys.pop(other, None)
         name = self.read.text(keys, "name")
         if name is None:
-            self.report(node, "the rule has no name; name: says what it is for")
-            return None
+            if not node.partial:
+                self.report(node, "the rule has no name; name: says what it is for")
+            name = f"line {node.line}"
         problems = len(self.read.yaml.problems)
         self.read.names.rule_lets = {}
         looped = "for_each" in keys
@@ -63,9 +72,7 @@ class RuleCompiler:
             key = compile_value(keys["key"][1], inner, self.report) if "key" in keys else None
         finally:
             self.read.names = outer
-        if len(self.read.yaml.problems) > problems or destination is None:
-            return None
-        return Rule(
+        rule = Rule(
             id=self.read.text(keys, "id") or name,
             name=name,
             line=node.line,
@@ -76,7 +83,7 @@ class RuleCompiler:
             lets=len(inner.rule_lets),
             call=call,
             identify=identify,
-            destination=destination,
+            destination=destination or "",
             timing=timing,
             once=terms.once,
             limit=terms.limit,
@@ -89,6 +96,7 @@ class RuleCompiler:
             enabled=self.read.boolean(keys, "enabled", True),
             mode=self.read.mode(keys),
         )
+        return None if len(self.read.yaml.problems) > problems or destination is None else rule
 
     def _for_each(self, keys: Entries) -> tuple[Evaluate | None, str]:
         if "for_each" not in keys:
@@ -106,7 +114,8 @@ class RuleCompiler:
         if len(sending) > 1:
             key = keys[sending[1]][0]
             self.report(key, f"a rule makes one command; this one has {' and '.join(sending)}; write a second rule")
-        if not sending and "identify" not in keys:
+        unread = node.partial or any(key.text not in RULE_KEYS for key, _ in node.entries)
+        if not sending and "identify" not in keys and not unread:
             self.report(node, f"the rule makes nothing; it needs one of {', '.join(SENDING_KEYS)}, cancel, or identify")
         call = identify = None
         if sending and sending[0] != "cancel":
@@ -120,40 +129,46 @@ class RuleCompiler:
     def _rule_destination(self, node: Node, keys: Entries, call: Call | None) -> str | Expression | None:
         if "destination" in keys:
             return self.read.destination_at(keys["destination"][1])
-        if self.destination is None and call is not None:
+        if self.destination is None and call is not None and not self.destination_unread:
             known = ", ".join(self.read.destinations) or "none: set INTILERY_CLIENT_ID, or write destinations.yaml"
             self.report(node, f"nothing says where the rule's command goes; destination: takes one of {known}")
         return self.destination
 
     def _check_codes(self, destination: str | Expression | None, codes: list[tuple[str, str, int, int]]) -> None:
         """Every destination that the rule can reach must list every asset and journey that it names."""
+        if destination is None:
+            return
         reachable = [destination] if isinstance(destination, str) else list(self.codes)
         for kind, name, line, column in codes:
-            for one in reachable:
-                listed = getattr(self.codes[one], kind)
-                if name not in listed:
-                    known = ", ".join(listed) or "none"
-                    self.read.yaml.problem_at(
-                        line,
-                        column,
-                        f"the destination '{one}' lists no {kind} '{name}'; "
-                        f"it lists: {known}{did_you_mean(name, listed)}",
-                    )
+            lacking = [one for one in reachable if name not in getattr(self.codes[one], kind)]
+            if not lacking:
+                continue
+            listed = sorted({code for one in reachable for code in getattr(self.codes[one], kind)})
+            them = " and ".join(f"'{one}'" for one in lacking)
+            what = f"the destination {them} lists" if len(lacking) == 1 else f"the destinations {them} list"
+            if len(reachable) == 1:
+                hint = choices(name, listed, what="listed")
+            else:
+                hint = did_you_mean(name, listed) if name not in listed else ", and destination: may choose it"
+            at = self.read.yaml.line(line).find(f"${kind}.{name}", column - 1)
+            self.read.yaml.problem_at(line, at + 1 if at >= 0 else column, f"{what} no {kind} '{name}'{hint}")
 
     def _timing(self, keys: Entries) -> Timing:
         if "delay" in keys and "at" in keys:
             self.report(keys["at"][0], "a rule has delay or at, not both")
         delay = self.read.span(keys["delay"][1], "delay") if "delay" in keys else None
-        at = self.read.time_expression(keys["at"][1]) if "at" in keys else None
+        at = self.read.time_expression(keys["at"][1], "at") if "at" in keys else None
         expires_after = expires_at = None
         if "expires" in keys:
             _, node = keys["expires"]
             if node.kind == "scalar" and is_expression(node.text):
-                expires_at = self.read.time_expression(node)
+                expires_at = self.read.time_expression(node, "expires")
             else:
                 expires_after = self.read.span(node, "expires")
         if "if_past" in keys and "at" not in keys:
             self.report(keys["if_past"][0], "if_past says what to do with a past at, and this rule has no at")
+        if delay is None and at is None and expires_after is None and expires_at is None:
+            return AT_ONCE
         return Timing(
             delay=delay,
             at=at,

@@ -49,7 +49,9 @@ class Equality(msgspec.Struct, frozen=True, kw_only=True):
 class Test:
     """One expression and what is asked of its value."""
 
-    __slots__ = ("comparisons", "equality", "exists", "expected", "expression", "negative", "positive")
+    __slots__ = (
+        "comparisons", "equality", "evaluate", "exists", "expected", "expression", "negative", "positive", "texts",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -63,6 +65,7 @@ class Test:
         equality: Equality | None = None,
     ) -> None:
         self.expression = expression
+        self.evaluate = expression.evaluate
         self.positive = positive
         self.negative = negative
         self.exists = exists
@@ -70,10 +73,19 @@ class Test:
         self.comparisons = comparisons
         """With how many values each element of a list is compared."""
         self.equality = equality
+        self.texts: frozenset[str] | None = None
+        """Set where the value must be one of a few texts, so that it is looked up."""
+        if equality is not None and all(type(operand) is str for operand in equality.operands):
+            self.texts = frozenset(equality.operands)
 
     def holds(self, scope: Scope) -> bool:
         try:
-            value = self.expression.evaluate(scope)
+            value = self.evaluate(scope)
+        except EvaluationFailed:
+            return False
+        if self.texts is not None and type(value) is str:
+            return value in self.texts
+        try:
             return self._passes(value, scope)
         except EvaluationFailed:
             return False
@@ -124,7 +136,10 @@ class All:
         self.parts = tuple(parts)
 
     def holds(self, scope: Scope) -> bool:
-        return all(part.holds(scope) for part in self.parts)
+        for part in self.parts:  # noqa: SIM110 - half the time of all(): every webhook meets this
+            if not part.holds(scope):
+                return False
+        return True
 
     def why_not(self, scope: Scope) -> str:
         return next((why for part in self.parts if (why := part.why_not(scope))), "")

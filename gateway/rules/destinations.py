@@ -86,7 +86,8 @@ def read_destinations(yaml: YAMLFile, environ: Mapping[str, str]) -> dict[str, D
         return found
     top = check_keys(root, ("destinations",), "a destinations file", yaml.problem)
     if "destinations" not in top:
-        yaml.problem(root, "a destinations file has destinations: at the top")
+        if not yaml.problems:
+            yaml.problem(root, "a destinations file is a mapping with destinations: at the top")
         return found
     _, named = top["destinations"]
     if named.kind != "map":
@@ -105,7 +106,7 @@ def read_destinations(yaml: YAMLFile, environ: Mapping[str, str]) -> dict[str, D
 def _destination(yaml: YAMLFile, key: Node, node: Node, environ: Mapping[str, str]) -> Destination:
     keys = check_keys(node, KEYS, "a destination", yaml.problem)
     for needed in ("client_id", "auth_token"):
-        if needed not in keys:
+        if needed not in keys and not node.partial:
             yaml.problem(key, f"the destination '{key.text}' has no {needed}: {KEYS[needed]}")
 
     def text(name: str, default: str) -> str:
@@ -121,7 +122,7 @@ def _destination(yaml: YAMLFile, key: Node, node: Node, environ: Mapping[str, st
     account = text("account_id", client).lower()
     token = text("auth_token", "$env.UNSET")
     credential = _ENVIRONMENT.match(token)
-    if credential is None:
+    if credential is None and "auth_token" in keys:
         yaml.problem(
             keys["auth_token"][1],
             "auth_token is never written in a file; it takes $env.NAME, such as $env.INTILERY_UK_TOKEN",

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from gateway.intilery.contract import CALLS, COMMANDS
 from gateway.rules.mapping import Report
 from gateway.rules.nodes import Node
-from gateway.rules.problems import did_you_mean
+from gateway.rules.problems import choices, nearest
 
 SOURCE_KEYS: Mapping[str, str] = {
     "source": "the name of the source, as in /hooks/{source}: lower-case letters, digits, - and _",
@@ -71,19 +71,25 @@ QUIET_KEYS = ("from", "to", "zone")
 def check_keys(node: Node, allowed: Iterable[str], what: str, report: Report) -> dict[str, tuple[Node, Node]]:
     """The entries of a mapping by key, after reporting every key that is not allowed there.
 
-    Commands' names are allowed in any case, as Intilery's own pages write both.
+    Commands' names are allowed in any case, as Intilery's own pages write both. A key that is surely a misspelt one
+    counts as what was meant, so that it is one problem and what stands under it is looked at too.
     """
     known = tuple(allowed)
     found: dict[str, tuple[Node, Node]] = {}
+    meant: dict[str, tuple[Node, Node]] = {}
+    if node.kind != "map":
+        report(node, f"{what} is a mapping with keys such as {', '.join(known[:3])}; found {node.describe()}")
     for key, value in node.entries:
         name = key.text
         if name not in known and name.lower() in CALLS and name.lower() in known:
             name = name.lower()
         if name not in known:
-            near = did_you_mean(name, known)
-            report(key, f"{what} has no key '{key.text}'{near or '; allowed: ' + ', '.join(known)}")
+            report(key, f"{what} has no key '{key.text}'{choices(name, known)}")
+            surely = nearest(name, known, cutoff=0.75)
+            if surely:
+                meant.setdefault(surely, (key, value))
         elif name in found:
             report(key, f"the key '{name}' stands twice; the first is in line {found[name][0].line}")
         else:
             found[name] = (key, value)
-    return found
+    return {**meant, **found}

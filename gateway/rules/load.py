@@ -74,11 +74,24 @@ def _read(name: str, path: Path, problems: list[Problem]) -> str | None:
             return None
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        problems.append(Problem(file=name, line=line, column=1, message="is not UTF-8 text; save it as UTF-8"))
+        problems.append(_not_utf8(name, data, error.start))
     except OSError as error:
         problems.append(Problem(file=name, line=1, column=1, message=f"can't be read: {error.strerror}"))
     return None
+
+
+def _not_utf8(name: str, data: bytes, at: int) -> Problem:
+    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return Problem(file=name, line=1, column=1, message="the file is UTF-16 text; save it as UTF-8")
+    before = data[:at].decode("utf-8-sig", "replace")
+    line = data.splitlines()[before.count("\n")].decode("utf-8", "replace")
+    return Problem(
+        file=name,
+        line=before.count("\n") + 1,
+        column=len(before) - before.rfind("\n"),
+        message=f"a byte here ({data[at]:02X}) is not UTF-8 text; save the file as UTF-8",
+        source=line,
+    )
 
 
 def _build(
@@ -91,7 +104,7 @@ def _build(
         if not name.endswith(".yaml") or name == FILE:
             continue
         yaml = YAMLFile(name, text)
-        source = SourceCompiler(yaml, destinations=destinations, read_beside=files.get).source
+        source = SourceCompiler(yaml, destinations=destinations, files=files).source
         problems.extend(yaml.problems)
         declared = yaml.root.get("source") if yaml.root is not None else None
         if declared is not None and declared.text in first:

@@ -100,6 +100,14 @@ class Node(msgspec.Struct, frozen=True, kw_only=True):
         return f"'{shown}'" if isinstance(self.value, str) else f"the number {shown}"
 
 
+def truth_hint(node: Node) -> str:
+    """What somebody means who writes ``yes``, or ``'true'`` in quotes, where true or false is asked for."""
+    meant = {"yes": "true", "on": "true", "no": "false", "off": "false"}.get(node.text.lower(), node.text.lower())
+    if meant not in ("true", "false"):
+        return ""
+    return f"; {'without quotes' if node.quoted else 'write'}: {meant}"
+
+
 class YAMLFile:
     """The text of one file: its root node, and the problems that reading it found."""
 
@@ -158,7 +166,6 @@ class YAMLFile:
         for _ in range(MAX_MENDED + 1):
             try:
                 self.root = self._document(YAML(typ="safe", pure=True).parse("\n".join(lines)))
-                return
             except ReaderError as error:
                 self._trap(unreadable(error, text))
                 return
@@ -166,6 +173,8 @@ class YAMLFile:
                 trap = refused(error, lines)
             except (ValueError, OverflowError):  # An escape such as "\UFFFFFFFF" that names no character.
                 self.problem_at(1, 1, "a text in double quotes holds an escape (\\U…) that names no character")
+                return
+            else:
                 return
             mended = trap.line in self._spoilt
             self._trap(trap)
@@ -195,16 +204,14 @@ class YAMLFile:
         if depth > MAX_DEPTH:
             raise MarkedYAMLError(problem=f"nested deeper than {MAX_DEPTH} levels", problem_mark=event.start_mark)
         if isinstance(event, AliasEvent):
-            self._sign(line, column, "*", "YAML reads * as an alias (which this file can't have); quote the text", flow)
+            self._sign(line, column, "*", "YAML reads * as an alias, which is not allowed; quote the text", flow)
             return Node(kind="scalar", line=line, column=column)
         if event.anchor is not None and isinstance(event, ScalarEvent):
-            self._sign(
-                line, column, "&", "YAML reads & as an anchor (which this file can't have); quote the text", flow
-            )
+            self._sign(line, column, "&", "YAML reads & as an anchor, which is not allowed; quote the text", flow)
         elif event.anchor is not None:
             self._trap(traps.Trap(message="an anchor (&name) is not allowed; delete it", line=line, column=column))
         if event.tag is not None and str(event.tag) not in ("!", "None"):
-            self._sign(line, column, "!", "YAML reads ! as a tag (which this file can't have); quote the text", flow)
+            self._sign(line, column, "!", "YAML reads ! as a tag, which is not allowed; quote the text", flow)
         if isinstance(event, ScalarEvent):
             return self._scalar(event, line, column, flow=flow)
         if isinstance(event, SequenceStartEvent):

@@ -80,10 +80,13 @@ def _fitting(characters: list[str], width: int) -> list[str]:
     return characters
 
 
-def nearest(found: str, allowed: Iterable[str]) -> str | None:
-    """The one of ``allowed`` that somebody who wrote ``found`` may have meant, or None where none is near."""
+def nearest(found: str, allowed: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    """The one of ``allowed`` that somebody who wrote ``found`` may have meant, or None where none is near.
+
+    ``cutoff`` is difflib's: 0.6 is near enough to ask, 0.75 to be sure.
+    """
     by_lower = {name.lower(): name for name in allowed}
-    near = difflib.get_close_matches(found.lower()[:100], by_lower, n=1, cutoff=0.6)
+    near = difflib.get_close_matches(found.lower()[:100], by_lower, n=1, cutoff=cutoff)
     return by_lower[near[0]] if near else None
 
 

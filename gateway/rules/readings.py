@@ -10,13 +10,15 @@ from gateway.intilery.contract import Destination
 from gateway.model import OnUnknown
 from gateway.rules.expressions import Expression, compile_expression, is_expression
 from gateway.rules.mapping import compile_value
-from gateway.rules.nodes import Node, YAMLFile
-from gateway.rules.problems import did_you_mean
+from gateway.rules.nodes import Node, YAMLFile, truth_hint
+from gateway.rules.problems import choices, did_you_mean
 from gateway.rules.roots import ExpressionProblem
 from gateway.rules.scope import Evaluate, Names
 from gateway.rules.spans import Span, span
 from gateway.rules.values import Unreadable
 
+_UNNAMED = re.compile(r"\$let\.([\w-]+) is not named above")
+_LENGTH = re.compile(r"(\d{1,6})\s*((?:second|minute|min|hour|hr|day|week)s?)?\Z", re.IGNORECASE)
 _LET = re.compile(r"[A-Za-z_][\w-]*\Z")
 Entries = dict[str, tuple[Node, Node]]
 """The entries of a mapping by key: (key, value)."""
@@ -38,12 +40,21 @@ class Reader:
         if node.kind != "map":
             self.report(node, f"let takes a mapping of names to values; found {node.describe()}")
             return
+        lines = {key.text: key.line for key, _ in node.entries}
+
+        def report(where: Node, message: str, *, at: int = 0) -> None:
+            early = _UNNAMED.match(message)
+            if early and early[1] in lines and early[1] not in lets:
+                place = "the value that is being named" if early[1] == key.text else f"named in line {lines[early[1]]}"
+                message = f"$let.{early[1]} is {place}; a let reads only those above it"
+            self.report(where, message, at=at)
+
         for key, value in node.entries:
             if not _LET.match(key.text):
                 self.report(key, f"'{key.text}' is not a name; allowed: letters, digits, _ and -")
                 continue
             # Compiled before it is named, so a value can read those above it and never itself.
-            lets[key.text] = compile_value(value, self.names, self.report)
+            lets[key.text] = compile_value(value, self.names, report)
 
     def destination_at(self, node: Node) -> str | Expression | None:
         if node.kind != "scalar" or not node.text:
@@ -52,10 +63,8 @@ class Reader:
         if is_expression(node.text):
             return self.expression(node)
         if node.text not in self.destinations:
-            known = ", ".join(self.destinations) or "none"
             self.report(
-                node,
-                f"there is no destination '{node.text}'; known: {known}{did_you_mean(node.text, self.destinations)}",
+                node, f"there is no destination '{node.text}'{choices(node.text, self.destinations, what='known')}"
             )
             return None
         return node.text
@@ -67,7 +76,9 @@ class Reader:
         try:
             read = span(node.text)
         except Unreadable as error:
-            self.report(node, f"{key}: {error}")
+            bare = _LENGTH.match(node.text.strip())
+            hint = f"; did you mean '{bare[1]}{(bare[2] or 'm')[0].lower()}'?" if bare else ""
+            self.report(node, f"{key}: {error}{hint}")
             return None
         if read.months < 0 or read.days < 0 or read.seconds < 0:
             self.report(
@@ -76,16 +87,18 @@ class Reader:
             return None
         return read
 
-    def time_expression(self, node: Node) -> Expression | None:
+    def time_expression(self, node: Node, key: str) -> Expression | None:
         if node.kind != "scalar" or not node.text.startswith("$"):
-            self.report(node, f"takes an expression that gives a time, such as $.starts_at; found {node.describe()}")
+            self.report(
+                node, f"{key} takes an expression that gives a time, such as $.starts_at; found {node.describe()}"
+            )
             return None
         return self.expression(node)
 
     def expression(self, node: Node) -> Expression | None:
         self.names.place = (node.line, node.column)
         if "{{" in node.text:
-            self.report(node, "takes an expression such as $.name, not a template")
+            self.report(node, f"an expression such as $.name stands here, not a template; found {node.describe()}")
             return None
         try:
             return compile_expression(node.text, self.names)
@@ -101,8 +114,8 @@ class Reader:
         compiled: list[Expression] = []
         for item in nodes:
             if item.kind != "scalar" or not item.text.startswith("$"):
-                takes = "an expression, or a list of expressions," if many else "an expression"
-                self.report(item, f"{key} takes {takes} such as $.id; found {item.describe()}")
+                takes = "an expression such as $.id, or a list of them" if many else "an expression such as $.id"
+                self.report(item, f"{key} takes {takes}; found {item.describe()}")
                 continue
             expression = self.expression(item)
             if expression is not None:
@@ -122,7 +135,8 @@ class Reader:
         text = self.text(keys, key)
         if text is not None and text not in allowed:
             self.report(
-                keys[key][1], f"{key} is one of {', '.join(allowed)}; found '{text}'{did_you_mean(text, allowed)}"
+                keys[key][1],
+                f"{key} takes {', '.join(allowed[:-1])} or {allowed[-1]}; found '{text}'{did_you_mean(text, allowed)}",
             )
             return None
         return text
@@ -132,7 +146,7 @@ class Reader:
             return default
         _, node = keys[key]
         if not isinstance(node.value, bool):
-            self.report(node, f"{key} takes true or false; found {node.describe()}")
+            self.report(node, f"{key} takes true or false; found {node.describe()}{truth_hint(node)}")
             return default
         return node.value
 

@@ -15,7 +15,7 @@ from gateway.rules.expressions import Expression, compile_expression
 from gateway.rules.mapping import Report, compile_object, compile_text, compile_value
 from gateway.rules.moments import moment
 from gateway.rules.nodes import Node
-from gateway.rules.problems import did_you_mean
+from gateway.rules.problems import choices, nearest
 from gateway.rules.roots import ExpressionProblem
 from gateway.rules.scope import Evaluate, Names, Scope
 from gateway.rules.values import MISSING, as_text, describe
@@ -73,6 +73,7 @@ def compile_call(command: str, node: Node, names: Names, report: Report, *, key:
             _refuse_reserved(value, shape.own, report)
             entries.append((name, value))
         elif name.text.startswith("$"):
+            compiler.partial = True
             report(
                 name,
                 f"'{name.text}' can't make a whole command; "
@@ -81,12 +82,15 @@ def compile_call(command: str, node: Node, names: Names, report: Report, *, key:
         elif shape.free:
             entries.append((name, value))
         else:
-            allowed = ", ".join((*shape.required, *shape.optional))
-            report(
-                name,
-                f"{command} has no field '{name.text}'; allowed: {allowed}"
-                f"{did_you_mean(name.text, [*shape.required, *shape.optional])}",
-            )
+            allowed = [field for field in (*shape.required, *shape.optional) if "." not in field]
+            meant = nearest(name.text, allowed, cutoff=0.75)
+            if meant and node.get(meant) is None:
+                compiler.seen.add(meant)
+                compiler.partial = True
+            place = {"identify": "traits:", "track": "properties:"}.get(command)
+            hint = choices(name.text, allowed) if meant or place is None else f"; your own data stands under {place}"
+            report(name, f"{command} has no field '{name.text}'{hint}")
+    compiler.partial = compiler.partial or node.partial
     return compiler.finish(tuple(entries), key=key)
 
 
@@ -107,13 +111,17 @@ class _CallCompiler:
         self.fields: list[Field] = []
         self.seen: set[str] = set()
         self.objects: list[tuple[str, Evaluate]] = []
+        self.unread: tuple[tuple[Node, Node], ...] = ()
+        """What stands under ``properties`` of a journey beside the ids."""
+        self.partial = False
+        """Whether a key could not be read, so that what seems to be missing may only be misread."""
 
     def own(self, key: Node, node: Node) -> None:
         """Compile one of the contract's own keys."""
         name = key.text
         self.seen.add(name)
         if name == "messageId":
-            self.report(key, "messageId is the gateway's own: it sends the command's id")
+            self.report(key, "messageId is always the command's id, which the gateway sends by itself; delete the key")
         elif name in ("userId", "anonymousId"):
             if self.user is not None:
                 self.report(key, f"{self.user.name} and {name} both name the customer; one of them is enough")
@@ -122,7 +130,8 @@ class _CallCompiler:
         elif name == "event" and self.command != "track":
             if node.text.lower() != self.command:
                 self.report(
-                    node, f"the event of {self.command} is {self.command}; found {node.describe()}; leave the key out"
+                    node,
+                    f"the event of {self.command} is always {self.command}; found {node.describe()}; delete the key",
                 )
         elif name == "event":
             if isinstance(node.value, str) and node.text.lower() in contract.CALLS:
@@ -151,6 +160,7 @@ class _CallCompiler:
             else:
                 rest.append((key, value))
         if rest:
+            self.unread = tuple(rest)
             part = Node(kind="map", line=node.line, column=node.column, entries=tuple(rest))
             self.objects.append(("properties", compile_value(part, self.names, self.report)))
 
@@ -211,13 +221,29 @@ class _CallCompiler:
         except ValueError as error:
             self.report(node, f"{name}: {error}")
 
+    def _misspelt(self, name: str, entries: tuple[tuple[Node, Node], ...]) -> bool:
+        """Whether a required field stands there under another spelling, which is then noted."""
+        last = name.rpartition(".")[2]
+        near = [last, "journeyId"] if last in JOURNEY_IDS else [last]
+        for key, _ in (*self.unread, *entries):
+            if not nearest(key.text.replace("_", ""), near, cutoff=0.8):
+                continue
+            if "." in name and any(key is own for own, _ in entries):
+                self.report(key, f"{self.command} needs {last} under properties:; found '{key.text}' beside it")
+            else:
+                self.report(key, f"{self.command} needs {last}; found '{key.text}'; did you mean '{last}'?")
+            return True
+        return False
+
     def finish(self, entries: tuple[tuple[Node, Node], ...], *, key: Node) -> Call | None:
         """The call, or None where a required field is not written."""
         missing = [name for name in self.shape.required if name not in self.seen and name != "userId"]
         if self.user is None and "userId" not in self.seen:
             missing.insert(0, "userId")
-        for name in missing:
-            self.report(key, f"{self.command} needs {name}; it stands nowhere under it")
+        missing = [name for name in missing if not self._misspelt(name, entries)]
+        if missing and not self.partial:
+            them = " and ".join(missing)
+            self.report(key, f"{self.command} needs {them}; {_absent(missing)}")
         if missing or self.user is None:
             return None
         own = self.shape.own
@@ -243,6 +269,13 @@ class _CallCompiler:
             return built
 
         return Call(command=self.command, user=self.user, fields=tuple(self.fields), rest=rest if objects else free)
+
+
+def _absent(missing: list[str]) -> str:
+    where = "it stands nowhere under it" if len(missing) == 1 else "they stand nowhere under it"
+    if missing[-1].startswith("properties."):
+        return f"{where} (properties: {{{missing[-1].removeprefix('properties.')}: …}})"
+    return where
 
 
 def _missing(_scope: Scope) -> Any:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from gateway.rules.budget import OverBudget
 from gateway.rules.costs import PREPARING, REFUSING, cost_of
 from gateway.rules.filters import FILTERS, Filter, Param, RequiredMissing, Unreadable, suggest
-from gateway.rules.problems import did_you_mean
+from gateway.rules.problems import choices, did_you_mean
 from gateway.rules.roots import ExpressionProblem, body_path, compile_source
 from gateway.rules.scope import UNSET, Evaluate, EvaluationFailed, Names, Scope
 from gateway.rules.syntax import Argument, Call
@@ -33,7 +34,9 @@ def compile_step(call: Call, text: str, names: Names) -> Step:
         budget = scope.budget
         try:
             given = _resolve(arguments, scope) if dynamic else arguments
-            budget.spend(cost(value, given, budget))
+            budget.left -= cost(value, given, budget)
+            if budget.left < 0:
+                raise OverBudget
             result = function(value, *given)
         except Unreadable as unreadable:
             scope.warn(text, f"{call.name}: {unreadable}")
@@ -41,7 +44,7 @@ def compile_step(call: Call, text: str, names: Names) -> Step:
         except RequiredMissing:
             raise EvaluationFailed(f"{text} is required, and it is {describe(value)}", path=text) from None
         kind = type(result)
-        if kind is str or kind is list:
+        if (kind is str or kind is list) and len(result) >= 64:
             # What a filter makes is held in memory until the command is made.
             budget.spend(len(result) >> 6)
         return result
@@ -180,12 +183,12 @@ def _prepared(param: Param, argument: Argument, call: Call, names: Names) -> Any
         return _relative(param, argument, call)
     if param.kind == "table":
         if argument.value not in names.tables:
-            known = ", ".join(names.tables) or "none: the file has no tables"
-            raise ExpressionProblem(
-                f"there is no table '{argument.value}'; known: {known}"
-                f"{did_you_mean(str(argument.value), names.tables)}",
-                argument.at,
+            known = (
+                choices(str(argument.value), names.tables, what="known")
+                if names.tables
+                else "; the file has no tables:"
             )
+            raise ExpressionProblem(f"there is no table '{argument.value}'{known}", argument.at)
         return names.tables[argument.value]
     if argument.kind == "word":
         raise ExpressionProblem(f"{call.name}: text stands in quotes: '{argument.value}'", argument.at)

@@ -172,8 +172,13 @@ def _split(text: str, separator: str, start: int = 0) -> list[tuple[int, str]]:
 def _call(piece: str, at: int) -> Call:
     lead = len(piece) - len(piece.lstrip())
     if not piece.strip():
-        raise SyntaxProblem("a filter's name is missing after |", at)
+        raise SyntaxProblem("the name of a filter is missing behind |", at)
     found = _CALL.match(piece)
+    if not found and piece.strip().startswith("$"):
+        path = piece.strip()
+        raise SyntaxProblem(
+            f"'{path}' is a path, and | takes a filter; as a fallback it is: | default({path})", at + lead
+        )
     if not found:
         raise SyntaxProblem(f"not a filter: '{piece.strip()}'; a filter is name or name(arguments)", at + lead)
     arguments: tuple[Argument, ...] = ()
@@ -206,6 +211,9 @@ def _argument(text: str, at: int) -> Argument:
         pass
     if _WORD.match(text) or text.startswith("@"):
         return Argument(kind="word", value=text, name=name, at=at)
+    if text[0] in "\u2018\u2019\u201c\u201d":
+        inner = text.strip("\u2018\u2019\u201c\u201d")
+        raise SyntaxProblem(f"the quotes {text[0]} {text[-1]} are those of a word processor; write '{inner}'", at)
     raise SyntaxProblem(
         f"not an argument: {text}; allowed: a number, 'text', true, false, null, a JSON list, a path", at
     )

@@ -222,6 +222,9 @@ def flow_expression(lines: Sequence[str], line: int) -> Trap | None:
             continue
         if text.startswith("{{", start):
             return template(lines, line, start + 1)
+        variable = re.match(r"\$\{([A-Za-z_]\w*)\}", text[start:])
+        if variable:
+            return environment(lines, line, start + 1, variable[1])
         end = extent(text, start, flow=True)
         special = re.search(r"[\[\]{},]", text[start:end])
         if special:
