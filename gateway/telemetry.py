@@ -43,6 +43,7 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._series: dict[tuple[Counter | str, ...], Counter] = {}
         self._received = Counter(
             "gateway_webhooks_received",
             "Requests at the hooks, by source and by what was answered.",
@@ -96,11 +97,11 @@ class Telemetry:
 
     def received(self, record: Received) -> None:
         """One request at a hook was answered."""
-        self._received.labels(record.source, record.answer).inc()
+        self._count(self._received, record.source, record.answer)
         if record.state is not None:
-            self._webhooks.labels(record.source, record.state.value).inc()
+            self._count(self._webhooks, record.source, record.state)
             if record.commands:
-                self._commands.labels(record.source).inc(record.commands)
+                self._count(self._commands, record.source, by=record.commands)
         if record.answer == "not_stored":
             self._store_errors.labels("receive").inc()
         if record.reason is not None:
@@ -114,6 +115,13 @@ class Telemetry:
                 record.reason,
                 extra={"fields": {"source": record.source, "status": record.status, "webhook": record.webhook_id}},
             )
+
+    def _count(self, counter: Counter, *labels: str, by: int = 1) -> None:
+        """Counter.labels() checks its labels and takes a lock each time; each series is looked up once instead."""
+        series = self._series.get((counter, *labels))
+        if series is None:
+            series = self._series[(counter, *labels)] = counter.labels(*labels)
+        series.inc(by)
 
     def delivery(self, record: Record) -> None:
         """Something happened on the way to Intilery."""
@@ -143,8 +151,8 @@ class Telemetry:
 
     def _attempt_made(self, record: AttemptMade) -> None:
         command, attempt, verdict = record.command, record.attempt, record.verdict
-        self._outcomes.labels(command.destination, command.command, verdict.state.value).inc()
-        self._attempts.labels(command.destination, attempt.outcome.value).inc()
+        self._count(self._outcomes, command.destination, command.command, verdict.state)
+        self._count(self._attempts, command.destination, attempt.outcome)
         self._seconds.labels(command.destination).observe(attempt.duration_ms / 1000)
         if verdict.state not in {CommandState.DELIVERED, CommandState.PENDING}:
             _log.warning(

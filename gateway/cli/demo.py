@@ -9,7 +9,7 @@ import click
 from gateway.cli.output import json_option
 
 
-@click.command()
+@click.command(short_help="Gateway and sandbox on this machine, with sample webhooks.")
 @click.option("--once", is_flag=True, help="Send every sample, wait until all is delivered, print a summary and end.")
 @click.option(
     "--port", default=8080, show_default=True, type=click.IntRange(1, 65535), help="Port; if taken, the next."

@@ -133,7 +133,7 @@ class Sender:
             await self.send(sample)
             await asyncio.sleep(PACE)
         if not self._as_json:
-            click.echo(f"that were all samples; from here on one every {SLOW_PACE:g} s. Ctrl-C ends this.")
+            click.echo(f"those were all the samples; from here on one every {SLOW_PACE:g} s. Ctrl-C ends this.")
         while True:
             for sample in self._samples:
                 await asyncio.sleep(SLOW_PACE)

@@ -47,7 +47,7 @@ def library(as_json: bool) -> None:
     click.echo("gateway add NAME copies one into the rules folder", err=True)
 
 
-@click.command()
+@click.command(short_help="Copy a ready source into the rules folder.")
 @click.argument("name")
 @click.option("--rules", metavar="DIR", help="The rules folder [GATEWAY_RULES].")
 @json_option

@@ -80,5 +80,5 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
             cell + " " * (width - len(click.unstyle(cell))) if column < len(row) - 1 else cell
             for column, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
-        line = "  ".join(cells)
+        line = "  ".join(cells).rstrip()
         click.echo(click.style(line, bold=True) if number == 0 else line)

@@ -172,10 +172,14 @@ def _more(page: View) -> None:
         click.echo("nothing found", err=True)
 
 
+def _repeated(times: int) -> str:
+    return f", repeated {'once' if times == 1 else f'{times} times'}" if times else ""
+
+
 def _webhook_lines(view: View) -> Iterable[str]:
     yield f"{click.style('webhook', bold=True)} {view['id']}"
     yield f"  source     {view['source']}" + (f"  {printable(view['event_type'])}" if view["event_type"] else "")
-    yield f"  received   {local_time(view['received_at'])} {zone_name()}, repeated {view['repeats']} times"
+    yield f"  received   {local_time(view['received_at'])} {zone_name()}{_repeated(view['repeats'])}"
     reason = f": {printable(view['reason'])}" if view.get("reason") else ""
     yield f"  state      {styled_state(view['state'])}{reason}"
     yield f"  dedup key  {printable(view['dedup_key'] or '-')}"

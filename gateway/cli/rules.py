@@ -21,7 +21,7 @@ from gateway.errors import RulesError, SettingsError
 from gateway.settings import Settings
 
 
-@click.command()
+@click.command(short_help="Print every problem of a rules folder.")
 @click.argument("folder", metavar="[DIR]", required=False)
 @click.option("--destinations", metavar="FILE", help="The destinations file [GATEWAY_DESTINATIONS].")
 @click.option("--strict", is_flag=True, help="Unset secrets and other warnings are findings too.")

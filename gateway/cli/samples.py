@@ -107,8 +107,10 @@ def freshened(sample: Sample) -> Sample:
         if fresh is None:
             continue
         headers = {name: fresh if value == part else value for name, value in headers.items()}
-        text = text.replace(f'"{part}"', f'"{fresh}"')
-        text = re.sub(rf"(?<=[:\s\[,]){re.escape(part)}(?=[\s,\]}}])", fresh, text) if part.isdecimal() else text
+        if part.isdecimal():  # a number, alone or in quotes, and not a piece of a longer one
+            text = re.sub(rf'(?<=[:\s\[,"]){part}(?=[\s,\]}}"])', fresh, text)
+        else:
+            text = text.replace(part, fresh)
     return msgspec.structs.replace(sample, headers=headers, body=text.encode("utf-8", "surrogateescape"))
 
 

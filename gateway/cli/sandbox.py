@@ -10,7 +10,7 @@ import click
 from gateway.cli.output import json_option, print_line
 
 
-@click.command()
+@click.command(short_help="A stand-in for Intilery, alone.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
 @click.option("--port", default=9090, show_default=True, type=click.IntRange(0, 65535), help="Port; 0: any free one.")
 @click.option("--rate", default=100.0, show_default=True, help="Requests a second of one address; 0: no limit.")

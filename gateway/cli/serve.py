@@ -29,7 +29,7 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command()
+@click.command(short_help="Serve webhooks and deliver their commands.")
 @setting_options
 @json_option
 def serve(as_json: bool, **options: str | None) -> None:

@@ -18,11 +18,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from gateway.errors import SettingsError
 
 MAX_HEAD = 65_536
-"""Bytes of a request's line and headers."""
+"""Bytes of a request's line and headers before more are awaited; what comes at once may be some more."""
 
 
 class BoundedHead(HttpToolsProtocol):
-    """uvicorn's protocol over httptools, which alone would collect headers without end."""
+    """uvicorn's protocol over httptools, which alone would collect a request's headers without end."""
 
     _head = 0
     _in_head = True
@@ -31,32 +31,17 @@ class BoundedHead(HttpToolsProtocol):
         self._head, self._in_head = 0, True
         super().on_message_begin()
 
-    def on_url(self, url: bytes) -> None:
-        self._count(len(url))
-        super().on_url(url)
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._count(len(name) + len(value))
-        super().on_header(name, value)
-
     def on_headers_complete(self) -> None:
         self._in_head = False
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
-        was_in_head = self._in_head
         super().data_received(data)
-        # One header that never ends reaches no callback: count what came while the head stayed open.
-        if was_in_head and self._in_head and not self.transport.is_closing():
+        # All of it was head where the head still has no end: one header alone reaches no callback before that.
+        if self._in_head:
             self._head += len(data)
-            if self._head > 2 * MAX_HEAD:
+            if self._head > MAX_HEAD and not self.transport.is_closing():
                 self.send_400_response("The request's headers are too large.")
-
-    def _count(self, size: int) -> None:
-        self._head += size
-        if self._head > 2 * MAX_HEAD:
-            # httptools makes an HttpParserError of it, which uvicorn answers with 400.
-            raise ValueError("the request's headers are too large")
 
 
 class Server(uvicorn.Server):
@@ -107,6 +92,7 @@ async def serving(app: ASGIApp, bound: socket.socket, *, grace: timedelta) -> As
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         ws="none",
         timeout_keep_alive=15,
         timeout_graceful_shutdown=max(1, round(grace.total_seconds())),
