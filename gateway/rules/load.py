@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import subprocess
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -15,6 +16,7 @@ from gateway.intilery.contract import Destination
 from gateway.model import RulesVersion
 from gateway.rules.compile import SourceCompiler
 from gateway.rules.destinations import FILE, UNCONFIGURED, default_destination, read_destinations
+from gateway.rules.lint import lint, lint_together
 from gateway.rules.model import Ruleset, Source
 from gateway.rules.nodes import YAMLFile
 from gateway.rules.problems import Problem
@@ -100,11 +102,14 @@ def _build(
     destinations = _destinations(files, environ, problems)
     sources: dict[str, Source] = {}
     first: dict[str, str] = {}
+    read: list[YAMLFile] = []
     for name, text in sorted(files.items()):
         if not name.endswith(".yaml") or name == FILE:
             continue
         yaml = YAMLFile(name, text)
+        read.append(yaml)
         source = SourceCompiler(yaml, destinations=destinations, files=files).source
+        lint(yaml)
         problems.extend(yaml.problems)
         declared = yaml.root.get("source") if yaml.root is not None else None
         if declared is not None and declared.text in first:
@@ -123,15 +128,21 @@ def _build(
         if source is not None:
             sources[source.name] = source
     if problems:
-        raise RulesError(tuple(sorted(problems, key=lambda problem: (problem.file, problem.line, problem.column))))
+        raise RulesError(tuple(sorted(problems, key=_place)))
+    lint_together(read)
+    odd = sorted((warning for yaml in read for warning in yaml.warnings), key=_place)
     return Ruleset(
         version=RulesVersion(
             version=_version(files), files=dict(files), loaded_at=datetime.now(UTC), revision=revision
         ),
         sources=sources,
         destinations=destinations,
-        warnings=tuple(_unset(sources, destinations, environ)),
+        warnings=(*odd, *_unset(sources, destinations, environ, files)),
     )
+
+
+def _place(problem: Problem) -> tuple[str, int, int]:
+    return problem.file, problem.line, problem.column
 
 
 def _destinations(
@@ -149,7 +160,10 @@ def _destinations(
 
 
 def _unset(
-    sources: Mapping[str, Source], destinations: Mapping[str, Destination], environ: Mapping[str, str]
+    sources: Mapping[str, Source],
+    destinations: Mapping[str, Destination],
+    environ: Mapping[str, str],
+    files: Mapping[str, str],
 ) -> list[Problem]:
     """What is disabled, loudly."""
 
@@ -157,11 +171,11 @@ def _unset(
         return bool(environ.get(name) or environ.get(f"{name}_FILE"))
 
     unset = [
-        Problem(
-            file=source.file,
-            line=1,
-            column=1,
-            message=f"source '{source.name}' is disabled: {name} is not set (nor {name}_FILE)",
+        _named(
+            source.file,
+            files,
+            (f"$env.{name}", "verify:"),
+            f"source '{source.name}' is disabled: {name} is not set (nor {name}_FILE)",
         )
         for source in sources.values()
         for name in source.secrets
@@ -175,14 +189,25 @@ def _unset(
         )
         if why:
             unset.append(
-                Problem(
-                    file=FILE,
-                    line=1,
-                    column=1,
-                    message=f"destination '{destination.name}' is disabled: {why}; its commands wait",
+                _named(
+                    FILE,
+                    files,
+                    (f"$env.{destination.auth_token}",),
+                    f"destination '{destination.name}' is disabled: {why}; its commands wait",
                 )
             )
     return unset
+
+
+def _named(file: str, files: Mapping[str, str], texts: tuple[str, ...], message: str) -> Problem:
+    """A problem at the first place of a file that holds one of the texts, the first of them by preference."""
+    lines = files.get(file, "").splitlines()
+    for text in texts:
+        for number, line in enumerate(lines, 1):
+            found = re.search(rf"{re.escape(text)}(?!\w)", line)
+            if found:
+                return Problem(file=file, line=number, column=found.start() + 1, message=message, source=line)
+    return Problem(file=file, line=1, column=1, message=message, source=lines[0] if lines else "")
 
 
 def _version(files: Mapping[str, str]) -> str:
