@@ -30,12 +30,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "problem": ("errors",),
     "credentials": (),
     "terms": (),
+    "backoff": (),
     "model": ("errors", "terms"),
     "intilery": (),
     "intilery.contract": VOCABULARY,
     # Pure deciders.
     "intilery.answers": VOCABULARY,
-    "delivery.retry": (*VOCABULARY, "store"),
+    "delivery.retry": (*VOCABULARY, "backoff", "store"),
     "delivery.pacing": VOCABULARY,
     # A request, and what is known about senders. No rules, no store.
     "inbound": (),
@@ -46,15 +47,15 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "rules.*": (*VOCABULARY, "rules.*", "intilery.contract", "inbound.request", *PAYLOADS, *AUTHENTICATION),
     # The doors to the world, which never see each other.
     "store.*": (*VOCABULARY, "store.*"),
-    "intilery.client": (*VOCABULARY, "intilery.contract", "intilery.answers"),
+    "intilery.client": (*VOCABULARY, "backoff", "intilery.contract", "intilery.answers"),
     "intilery.sandbox.*": (*VOCABULARY, "intilery.contract", "intilery.sandbox.*"),
     # The two verbs: one never sees the client, the other never the rules.
     "inbound.arrival": (*VOCABULARY, "rules.*", "store", "inbound.*"),
     "inbound.receive": (*VOCABULARY, "problem", "rules", "store", "inbound.*"),
     "delivery": (*VOCABULARY, "store", "delivery.*"),
     "delivery.gate": (*VOCABULARY, "intilery.contract", "delivery.*"),
-    "delivery.lane": (*VOCABULARY, "store", "intilery.contract", "delivery.*"),
-    "delivery.dispatch": (*VOCABULARY, "store", "intilery.contract", "delivery.*"),
+    "delivery.lane": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
+    "delivery.dispatch": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
     # Those that wire. Only they read settings.
     "settings": ("errors", "credentials"),
     "telemetry": ("*",),
@@ -74,6 +75,7 @@ PURE = (
     "errors",
     "model",
     "terms",
+    "backoff",
     "intilery.contract",
     "intilery.answers",
     "delivery.retry",

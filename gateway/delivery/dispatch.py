@@ -14,9 +14,9 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
+from gateway.backoff import Backoff
 from gateway.delivery import Record, StoreFailed, Stumbled
 from gateway.delivery.lane import Lane, Sender, Terms
-from gateway.delivery.retry import Backoff
 from gateway.errors import SettingsError, StoreError, UnknownOutcome
 from gateway.intilery.contract import Destination
 from gateway.store import Claim, Store
@@ -40,7 +40,7 @@ class Dispatcher:
 
     ``lease`` must outlast ``client.longest`` by ``margin`` seconds, the time to record a result. ``max_in_flight``
     counts for each destination; the client's pool needs as many connections for each. ``give_up_after``,
-    ``first_backoff`` and ``longest_backoff`` are those of :class:`~gateway.delivery.retry.Backoff`. ``grace`` is how
+    ``first_backoff`` and ``longest_backoff`` are those of :class:`~gateway.backoff.Backoff`. ``grace`` is how
     long :meth:`stop` waits for what is in flight. ``poll``, ``probe_every`` and ``probe_at_most`` are seconds: between
     looks for what others wrote, and between probes of a destination that refuses the token, doubling.
 

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.backoff import Backoff
 from gateway.delivery import (
     AttemptMade,
     Record,
@@ -25,7 +26,7 @@ from gateway.delivery import (
     pacing,
 )
 from gateway.delivery.gate import Gate, Where
-from gateway.delivery.retry import Acceptance, Backoff, decide, disliked, outcome_of, trying_since
+from gateway.delivery.retry import Acceptance, decide, disliked, outcome_of, trying_since
 from gateway.errors import (
     DeliveryError,
     Refused,

@@ -12,9 +12,7 @@ Unauthorised       pending and due at once: the destination waits, not the comma
 UnknownOutcome     by the rule: ``retry`` is pending as above, ``hold`` and ``verify`` are held for a person
 =================  ==================================================================================================
 
-Retries back off exponentially with *full jitter*, the term and the reason of the AWS Architecture Blog ("Exponential
-Backoff And Jitter", 2015): the wait is drawn evenly between nothing and ``base * 2 ** (attempt - 1)``, at most ``cap``,
-so that what failed together does not come back together.
+Retries back off exponentially with full jitter (:mod:`gateway.backoff`).
 """
 
 from __future__ import annotations
@@ -23,8 +21,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
-import msgspec
-
+from gateway.backoff import Backoff, jittered
 from gateway.errors import DeliveryError, NotSent, Refused, Throttled, Unauthorised, Unavailable
 from gateway.model import Attempt, Command, CommandState, OnUnknown, Outcome
 from gateway.store import Verdict
@@ -41,15 +38,6 @@ class Acceptance(Protocol):
 
     @property
     def intilery_event_id(self) -> str | None: ...
-
-
-class Backoff(msgspec.Struct, frozen=True, kw_only=True):
-    """How long to wait between the attempts, and when to stop."""
-
-    base: timedelta = timedelta(seconds=1)
-    cap: timedelta = timedelta(minutes=10)
-    give_up_after: timedelta = timedelta(hours=24)
-    """Counted from the first attempt that failed for Intilery's or the network's sake; see :func:`trying_since`."""
 
 
 _OUTCOMES: tuple[tuple[type[DeliveryError], Outcome], ...] = (
@@ -135,11 +123,9 @@ def disliked(result: Unauthorised) -> Verdict:
 
 
 def _wait(result: DeliveryError, attempts: int, rng: Callable[[], float], backoff: Backoff) -> timedelta:
-    exponent = min(max(attempts, 1) - 1, 32)
-    jitter = min(backoff.cap, backoff.base * (1 << exponent)) * rng()
     # On top of Retry-After, not instead of it: what was told the same time together would come back together.
     floor = timedelta(seconds=min(max(result.retry_after or 0.0, 0.0), LONGEST_RETRY_AFTER.total_seconds()))
-    return floor + jitter
+    return floor + jittered(attempts, rng, backoff)
 
 
 def _expired(expires_at: datetime, result: DeliveryError) -> Verdict:

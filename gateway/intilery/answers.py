@@ -14,16 +14,12 @@ The table is that of the documentation. Where it is silent:
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 import msgspec
 
 from gateway.errors import DeliveryError, Refused, Throttled, Unauthorised, Unavailable, UnknownOutcome
 
-LONGEST_WAIT = 86_400.0
-"""Seconds. A longer ``Retry-After`` is read as this: nothing is retried for longer than a day."""
 LONGEST_MESSAGE = 500
 """Characters that are kept of a message."""
 SHORTEST_SECRET = 8
@@ -31,7 +27,6 @@ SHORTEST_SECRET = 8
 
 _ADDRESS = frozenset({401, 403, 404, 405, 407, 410})
 _NOT_PROCESSED = frozenset({408, 421, 425})
-_SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]+)?")
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f]+")
 
 
@@ -50,7 +45,8 @@ def judge(status: int, body: bytes | None, *, wait: float | None = None, secret:
     """Return what was accepted, or raise the :class:`DeliveryError` that the answer means.
 
     ``body`` is None where the answer broke off after its head; the status then decides alone. ``wait`` is the answer's
-    ``Retry-After`` in seconds (:func:`retry_after`). ``secret`` is cut out of any message, should the answer repeat it.
+    ``Retry-After`` in seconds (:func:`gateway.backoff.retry_after`). ``secret`` is cut out of any message, should the
+    answer repeat it.
     """
     data = _decoded(body)
     message = _message(data, secret)
@@ -87,31 +83,6 @@ def trouble(status: int, message: str | None, *, wait: float | None = None) -> D
 def message_of(body: bytes | None, *, secret: str = "") -> str | None:
     """The message in an answer's body, in either of the documented forms, or None."""
     return _message(_decoded(body), secret)
-
-
-def retry_after(value: str | None, *, date: str | None, now: datetime) -> float | None:
-    """Seconds to wait by a ``Retry-After`` header: seconds or an HTTP date (RFC 9110, 10.2.3). None where unreadable.
-
-    A date is measured from the answer's own ``Date`` where it has one, so that the two clocks need not agree.
-    """
-    if value is None:
-        return None
-    value = value.strip()
-    if _SECONDS.fullmatch(value):
-        return min(float(value), LONGEST_WAIT)
-    until = _http_date(value)
-    if until is None:
-        return None
-    since = (_http_date(date) if date else None) or now
-    return min(max((until - since).total_seconds(), 0.0), LONGEST_WAIT)
-
-
-def _http_date(value: str) -> datetime | None:
-    try:
-        moment = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 def _decoded(body: bytes | None) -> Any:

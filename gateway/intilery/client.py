@@ -26,8 +26,9 @@ import httpx
 from httpx_aiohttp import AiohttpTransport
 
 from gateway import __version__
+from gateway.backoff import retry_after
 from gateway.errors import DeliveryError, NotSent, Refused, Unauthorised, UnknownOutcome
-from gateway.intilery.answers import Accepted, judge, message_of, retry_after, trouble
+from gateway.intilery.answers import Accepted, judge, message_of, trouble
 from gateway.intilery.contract import MAX_BODY, Destination
 
 __all__ = ["Accepted", "Client"]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gateway.delivery.retry import Backoff, decide, disliked, outcome_of, trying_since
+from gateway.backoff import Backoff
+from gateway.delivery.retry import decide, disliked, outcome_of, trying_since
 from gateway.errors import (
     DeliveryError,
     NotSent,

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from gateway.backoff import LONGEST_WAIT, retry_after
 from gateway.errors import DeliveryError, Refused, Throttled, Unauthorised, Unavailable, UnknownOutcome
-from gateway.intilery.answers import LONGEST_MESSAGE, LONGEST_WAIT, judge, message_of, retry_after
+from gateway.intilery.answers import LONGEST_MESSAGE, judge, message_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 MUTE = "with a body that does not say whether it succeeded"
