@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 from collections.abc import AsyncIterator, Coroutine, Iterator
@@ -104,11 +105,23 @@ async def serving(app: ASGIApp, bound: socket.socket, *, grace: timedelta) -> As
             if task.done():
                 break
             await asyncio.sleep(0.002)
+        settle_memory()
         yield server
     finally:
         server.should_exit = True
         await task
         bound.close()
+
+
+def settle_memory() -> None:
+    """Take what is loaded by now (modules, compiled rules) out of the garbage collector's sight, and let it run less.
+
+    A webhook leaves no cycles behind, and Python's default of a collection every 700 objects costs a serving gateway
+    5 % of its time (bench/throughput).
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @contextlib.contextmanager
