@@ -48,40 +48,44 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
         :raises MappingError: a field is nothing, or not what the contract takes; ``rule`` is not set.
         """
-        customer = _value(self.user, scope)
+        customer: str = _value(self.user, scope)
         body: dict[str, Any] = {self.user.name: customer}
         if self.command != "track":
             body["event"] = self.command
-        nested: dict[str, Any] = {}
         for field in self.fields:
             value = _value(field, scope)
-            if value is None:
-                continue
-            if field.name.startswith("properties."):
-                nested[field.name.removeprefix("properties.")] = value
-            else:
+            if value is not None:
                 body[field.name] = value
         body["messageId"] = message_id
         try:
             rest = self.rest(scope)
         except EvaluationFailed as failed:
-            raise MappingError(str(failed), path=failed.path) from None
+            raise MappingError(str(failed), field=failed.field, path=failed.path) from None
         if rest is not MISSING:
-            if nested:
-                properties = rest.get("properties")
-                if type(properties) is dict:
-                    nested = {**{key: one for key, one in properties.items() if key not in JOURNEY_IDS}, **nested}
-            body.update({key: one for key, one in rest.items() if key not in body})
-        if nested:
-            body["properties"] = nested
+            # The contract's own keys are compiled one by one, so the rest has none of them but a journey's properties.
+            body.update(rest)
+        if self.command == "start_journey":
+            _nest(body, rest)
         return customer, body
+
+
+def _nest(body: dict[str, Any], rest: Any) -> None:
+    """Move a journey's ids to where they belong: into ``properties``, and only from their own keys."""
+    properties = rest.get("properties") if type(rest) is dict else None
+    nested = {} if type(properties) is not dict else {k: v for k, v in properties.items() if k not in JOURNEY_IDS}
+    for name in JOURNEY_IDS:
+        value = body.pop(f"properties.{name}", None)
+        if value is not None:
+            nested[name] = value
+    body["properties"] = nested
 
 
 def _value(field: Field, scope: Scope) -> Any:
     try:
         value = field.evaluate(scope)
     except EvaluationFailed as failed:
-        raise MappingError(f"{field.name}: {failed}", field=field.name, path=failed.path) from None
+        failed.under(field.name)
+        raise MappingError(f"{failed.field}: {failed}", field=failed.field, path=failed.path) from None
     if is_nothing(value):
         if field.required:
             raise MappingError(_nothing(field, value, scope), field=field.name, path=field.path)

@@ -13,7 +13,7 @@ from gateway.model import FINAL_STATES, Command, CommandState, OnUnknown, comman
 from gateway.rules.budget import CALL_STEPS
 from gateway.rules.calls import Call
 from gateway.rules.expressions import Expression
-from gateway.rules.model import Arrival, NamedTerm, Rule, Source
+from gateway.rules.model import AT_ONCE, Arrival, NamedTerm, Rule, Source
 from gateway.rules.moments import moment
 from gateway.rules.scope import Scope
 from gateway.rules.values import as_text, describe, is_nothing
@@ -39,31 +39,23 @@ class CommandMaker:
         """
         destination = self._destination(rule, scope)
         scope.codes = self.source.codes[destination]
-        made: list[Command] = []
-        customers: set[str] = set()
-        for call in (rule.identify, rule.call):
-            if call is None:
-                continue
-            scope.budget.spend(CALL_STEPS)
-            id = command_id(self.arrival.webhook_id, rule.id, element, call.command)
-            customer, body = call.build(scope, id)
-            encoded = _encode(call, body)
-            scope.budget.spend(len(encoded) >> 6)
-            customers.add(customer)
-            made.append(self._made(rule, call, element, destination, id, customer, encoded, scope))
-        if len(customers) > 1:
-            raise MappingError(
-                f"identify names the customer '{made[0].user_id}', "
-                f"{made[1].command} names '{made[1].user_id}'; both must be one",
-                field="userId",
-            )
+        made = [
+            self._command(rule, call, element, destination, scope)
+            for call in (rule.identify, rule.call)
+            if call is not None
+        ]
         if len(made) == 2:
             identify, command = made
+            if identify.user_id != command.user_id:
+                raise MappingError(
+                    f"identify names the customer '{identify.user_id}', "
+                    f"{command.command} names '{command.user_id}'; both must be one",
+                    field="userId",
+                )
             if command.state in (CommandState.PENDING, CommandState.WAITING):
-                command = msgspec.structs.replace(
+                made[1] = msgspec.structs.replace(
                     command, state=CommandState.WAITING, after=identify.id, due_at=command.not_before
                 )
-            made = [identify, command]
         return made
 
     def _destination(self, rule: Rule, scope: Scope) -> str:
@@ -78,13 +70,16 @@ class CommandMaker:
             )
         return name
 
-    def _made(
-        self, rule: Rule, call: Call, element: str, destination: str, id: str, customer: str, body: bytes, scope: Scope
-    ) -> Command:
+    def _command(self, rule: Rule, call: Call, element: str, destination: str, scope: Scope) -> Command:
+        scope.budget.spend(CALL_STEPS)
+        id = command_id(self.arrival.webhook_id, rule.id, element, call.command)
+        customer, fields = call.build(scope, id)
+        body = _encode(call, fields)
+        scope.budget.spend(len(body) >> 6)
         now = self.now
         state, reason, not_before, expires_at = CommandState.PENDING, None, None, None
         governed = call.command != "identify" or rule.call is None
-        if governed:
+        if governed and (rule.quiet is not None or rule.timing is not AT_ONCE):
             # What a rule says of time governs its command; an identify beside it leaves at once.
             not_before, expires_at, state, reason = self._timing(rule, scope)
         if rule.mode != "live":

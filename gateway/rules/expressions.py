@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from gateway.rules.roots import ExpressionProblem, compile_source
-from gateway.rules.scope import Evaluate, EvaluationFailed, Names, Scope
+from gateway.rules.scope import Evaluate, EvaluationFailed, FromBody, Names, Scope
 from gateway.rules.steps import Step, compile_step
 from gateway.rules.syntax import SyntaxProblem, holes, read_expression
 from gateway.rules.values import MISSING, as_text, describe, is_nothing
@@ -63,6 +63,9 @@ def _pipeline(base: Evaluate, steps: list[Step]) -> Evaluate:
         return base
     if len(steps) == 1:
         (only,) = steps
+        if isinstance(base, FromBody):
+            get = base.get
+            return lambda scope: only(get(scope.body), scope)
         return lambda scope: only(base(scope), scope)
 
     def evaluate(scope: Scope) -> Any:

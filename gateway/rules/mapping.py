@@ -9,17 +9,19 @@ Building spends the webhook's budget: a step for each field, and what a value th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final, Literal
 
 from gateway.rules.budget import Budget
 from gateway.rules.expressions import compile_expression, compile_template, is_expression
 from gateway.rules.nodes import Node
-from gateway.rules.problems import did_you_mean
+from gateway.rules.problems import choices
 from gateway.rules.roots import ExpressionProblem
-from gateway.rules.scope import Evaluate, EvaluationFailed, Names, Scope
+from gateway.rules.scope import Evaluate, EvaluationFailed, FromBody, FromItem, Names, Scope
 from gateway.rules.values import MISSING, is_nothing
 
 OPERATORS = ("$each", "$as", "$literal", "$merge", "$pick", "$omit", "$from")
+LONG: Final = 64
+"""Characters from which a text weighs anything."""
 Report = Callable[..., None]
 """``report(node, message, at=0)``: note a problem at a node."""
 
@@ -48,7 +50,9 @@ def compile_value(node: Node, names: Names, report: Report, *, keep_nothing: boo
     if node.kind == "scalar":
         evaluate = compile_text(node, names, report)
         if not isinstance(node.value, str) or not is_expression(node.text):
-            return evaluate if keep_nothing or not is_nothing(node.value) else constant(MISSING)
+            if not keep_nothing and is_nothing(node.value):
+                return constant(MISSING)
+            return evaluate if len(node.text) < LONG else _weighed(evaluate)
         return _weighed(evaluate) if keep_nothing else _something(evaluate)
     if node.kind == "list":
         elements = [compile_value(item, names, report, keep_nothing=keep_nothing) for item in node.items]
@@ -65,20 +69,46 @@ def compile_object(
     """Compile the keys of a mapping to a function that builds the object."""
     if not entries:
         return constant({}) if keep_nothing else constant(MISSING)
-    fields = [(key.text, compile_value(value, names, report, keep_nothing=keep_nothing)) for key, value in entries]
-
+    fields = [(key.text, *_field(value, names, report, keep_nothing=keep_nothing)) for key, value in entries]
     count = len(fields)
 
     def evaluate(scope: Scope) -> Any:
-        scope.budget.spend(count)
+        budget, body, item = scope.budget, scope.body, scope.item
+        budget.spend(count)
         built: dict[str, Any] = {}
-        for key, field in fields:
-            value = field(scope)
+        for key, subject, read in fields:
+            if subject is None:
+                try:
+                    value = read(scope)
+                except EvaluationFailed as failed:
+                    failed.under(key)
+                    raise
+                if value is not MISSING:
+                    built[key] = value
+                continue
+            value = read(body if subject == "body" else item)
             if value is not MISSING:
                 built[key] = value
+                kind = type(value)
+                if kind is dict or kind is list or (kind is str and len(value) >= LONG):
+                    budget.spend_on(value)
         return built or MISSING
 
     return evaluate
+
+
+def _field(
+    node: Node, names: Names, report: Report, *, keep_nothing: bool
+) -> tuple[Literal["body", "item"] | None, Callable[[Any], Any]]:
+    """How a field is read: out of the body or the element where that is all of it, else from the whole scope."""
+    if keep_nothing and node.kind == "scalar" and isinstance(node.value, str) and is_expression(node.text):
+        evaluate = compile_text(node, names, report)
+        if isinstance(evaluate, FromBody):
+            return "body", evaluate.get
+        if isinstance(evaluate, FromItem):
+            return "item", evaluate.get
+        return None, _weighed(evaluate)
+    return None, compile_value(node, names, report, keep_nothing=keep_nothing)
 
 
 def _weighed(evaluate: Evaluate) -> Evaluate:
@@ -87,7 +117,7 @@ def _weighed(evaluate: Evaluate) -> Evaluate:
     def weighed(scope: Scope) -> Any:
         value = evaluate(scope)
         kind = type(value)
-        if kind is list or kind is dict or (kind is str and len(value) >= 64):
+        if kind is list or kind is dict or (kind is str and len(value) >= LONG):
             scope.budget.spend_on(value)
         return value
 
@@ -139,7 +169,7 @@ def _operator(node: Node, operators: list[Node], names: Names, report: Report, *
         if key.text not in OPERATORS:
             report(
                 key,
-                f"'{key.text}' is not an operator; allowed: {', '.join(OPERATORS)}{did_you_mean(key.text, OPERATORS)}",
+                f"'{key.text}' is not an operator{choices(key.text, OPERATORS)}",
             )
             return constant(MISSING)
     plain = tuple((key, value) for key, value in node.entries if not key.text.startswith("$"))
@@ -151,7 +181,7 @@ def _operator(node: Node, operators: list[Node], names: Names, report: Report, *
     if found == ["$literal"]:
         literal = node.get("$literal")
         assert literal is not None
-        return constant(literal.plain())
+        return _weighed(constant(literal.plain()))
     if set(found) == {"$each", "$as"}:
         return _each(node, names, report, keep_nothing=keep_nothing)
     if set(found) in ({"$pick", "$from"}, {"$omit", "$from"}):
@@ -187,6 +217,9 @@ def _each(node: Node, names: Names, report: Report, *, keep_nothing: bool) -> Ev
                 value = element(scope)
                 if value is not MISSING:
                     built.append(value)
+        except EvaluationFailed as failed:
+            failed.under(f"[{len(built)}]")
+            raise
         finally:
             scope.outer, scope.item = outer, item
         return built if built or keep_nothing else MISSING

@@ -98,6 +98,10 @@ class LimitTerm(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
 
 
+AT_ONCE = Timing()
+"""Now, and whenever: what most rules say."""
+
+
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """One rule, compiled."""
 
@@ -114,7 +118,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     identify: Call | None = None
     destination: str | Expression = "default"
     """A destination's name, or the expression that gives it."""
-    timing: Timing = Timing()
+    timing: Timing = AT_ONCE
     once: OnceTerm | None = None
     limit: LimitTerm | None = None
     quiet: QuietHours | None = None

@@ -26,6 +26,7 @@ FORMS: Final = (
     "a mail date such as Mon, 05 Jan 2026 10:00:00 +0000, or another form with date(from: '%d/%m/%Y')"
 )
 
+_PLAIN_LENGTH = 32
 _FIRST = 946_684_800  # 2000-01-01T00:00:00Z
 _LAST = 4_102_444_800  # 2100-01-01T00:00:00Z
 _DIGITS = re.compile(r"-?[0-9]+(?:\.[0-9]+)?\Z")
@@ -33,6 +34,10 @@ _ISO = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
     r"(?:(?:[Tt]|[ ]{1,2})([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)?"
     r"(?:[ ]?([Zz]|UTC|GMT|[+-][0-9]{2}(?::?[0-9]{2})?)(?:\[[A-Za-z0-9_+/=-]{1,64}\])?)?)?\Z"
+)
+# The commonest form by far, which fromisoformat reads as quickly as it can be read.
+_PLAIN = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,6})?(?:Z|[+-][0-9]{2}:[0-9]{2})\Z"
 )
 _ISO_BASIC = re.compile(
     r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})(?:([0-9]{2})(?:[.,]([0-9]+))?)?"
@@ -70,6 +75,11 @@ def moment(
 
     :raises Unreadable: it is no time, or has no zone; the message says what was found and what is allowed.
     """
+    if form is None and type(value) is str and len(value) <= _PLAIN_LENGTH and _PLAIN.match(value):
+        try:
+            return datetime.fromisoformat(value).astimezone(UTC)
+        except (ValueError, OverflowError):
+            pass  # 24:00, a leap second, an offset of 90 minutes: read below, or refused in words
     return placed(read_moment(value, form=form, locale=locale), value, zone=zone).astimezone(UTC)
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from gateway.rules.path_problems import path_problem
 from gateway.rules.paths import Path, PathProblem, compile_path
-from gateway.rules.problems import did_you_mean
-from gateway.rules.scope import UNSET, Evaluate, Names, Scope
+from gateway.rules.problems import choices, nearest
+from gateway.rules.scope import UNSET, Evaluate, FromBody, FromItem, Names, Scope
 from gateway.rules.values import MISSING
 
 ROOTS = {
@@ -53,8 +54,7 @@ def compile_source(path: str, at: int, names: Names) -> Evaluate:
         names.reads.add("$")
         compiled = body_path(path, at)
         if compiled.get is not None:
-            get = compiled.get
-            return lambda scope: get(scope.body)
+            return FromBody(compiled.get)
         read = compiled.read
         return lambda scope: read(scope.body, scope.budget)
     root, rest = found[1], path[found.end() :]
@@ -67,9 +67,12 @@ def compile_source(path: str, at: int, names: Names) -> Evaluate:
             raise ExpressionProblem("$batch is known only where the source says events", at)
         return _rooted("batch", rest, at_rest)
     if root not in ROOTS:
+        meant = nearest(root, ROOTS, cutoff=0.75)
         raise ExpressionProblem(
-            f"${root} is not known; allowed: $, {', '.join(f'${name}' for name in ROOTS if name != 'env')}"
-            f"{did_you_mean(root, ROOTS)}",
+            f"${root} is not known; did you mean '${meant}'?"
+            if meant
+            else f"${root} is not known; a field of the body is $.{root}; "
+            f"other roots: {', '.join(f'${name}' for name in ROOTS if name != 'env')}",
             at,
         )
     return _named(root, rest, at, at_rest, names)
@@ -83,7 +86,8 @@ def body_path(text: str, at: int) -> Path:
     try:
         return compile_path(text)
     except PathProblem as problem:
-        raise ExpressionProblem(f"{problem}", at + problem.at) from None
+        message, inside = path_problem(text, str(problem), problem.at)
+        raise ExpressionProblem(message, at + inside) from None
 
 
 def _rooted(slot: str, rest: str, at: int) -> Evaluate:
@@ -105,7 +109,7 @@ def _element(root: str, rest: str, at: int, names: Names) -> Evaluate:
     compiled = body_path("$" + rest, at + len(root))
     get = compiled.get
     if get is not None and root == "item":
-        return lambda scope: get(scope.item)
+        return FromItem(get)
     return _rooted(root, rest, at + len(root) + 1)
 
 
@@ -119,10 +123,8 @@ def _named(root: str, rest: str, at: int, at_rest: int, names: Names) -> Evaluat
         return _let(name, deeper, at, at_rest + found.end(), names)
     if root == "fetch":
         if name not in names.fetches:
-            allowed = ", ".join(names.fetches) or "none: the source has no fetch"
-            raise ExpressionProblem(
-                f"$fetch.{name} is not fetched; known: {allowed}{did_you_mean(name, names.fetches)}", at
-            )
+            known = choices(name, names.fetches, what="known") if names.fetches else "; the source has no fetch"
+            raise ExpressionProblem(f"$fetch.{name} is not fetched{known}", at)
         return _rooted("fetched", rest, at_rest)
     if root == "env":
         raise ExpressionProblem(
@@ -135,14 +137,14 @@ def _named(root: str, rest: str, at: int, at_rest: int, names: Names) -> Evaluat
     if root in ("asset", "journey"):
         return _code(root, name, at, names)
     if root == "webhook" and name not in FACTS:
-        raise ExpressionProblem(
-            f"$webhook.{name} is not known; allowed: {', '.join(FACTS)}{did_you_mean(name, FACTS)}", at
-        )
+        raise ExpressionProblem(f"$webhook.{name} is not known{choices(name, FACTS)}", at)
     if root == "path" and name not in names.path_parts:
-        allowed = ", ".join(names.path_parts) or "none: the source has no path with {names}"
-        raise ExpressionProblem(
-            f"$path.{name} is not a part of the path; known: {allowed}{did_you_mean(name, names.path_parts)}", at
+        known = (
+            choices(name, names.path_parts, what="known")
+            if names.path_parts
+            else f"; the source has no path: with parts, such as path: '{{{name}}}'"
         )
+        raise ExpressionProblem(f"$path.{name} is not a part of the path{known}", at)
     if root == "header":
         lower = name.lower()
         return lambda scope: scope.headers.get(lower, MISSING)
@@ -150,6 +152,8 @@ def _named(root: str, rest: str, at: int, at_rest: int, names: Names) -> Evaluat
         return lambda scope: scope.query.get(name, MISSING)
     if root == "path":
         return lambda scope: scope.path.get(name, MISSING)
+    if name == "received_at":
+        return lambda scope: scope.webhook["received_at"].isoformat().replace("+00:00", "Z")
     return lambda scope: scope.webhook.get(name, MISSING)
 
 
@@ -162,8 +166,7 @@ def _let(name: str, deeper: str, at: int, at_deeper: int, names: Names) -> Evalu
         plain = _source_let(names.lets[name], list(names.lets).index(name))
     else:
         known = (*names.rule_lets, *names.lets)
-        allowed = ", ".join(known) or "none"
-        raise ExpressionProblem(f"$let.{name} is not named above; known here: {allowed}{did_you_mean(name, known)}", at)
+        raise ExpressionProblem(f"$let.{name} is not named above{choices(name, known, what='known here')}", at)
     if not deeper:
         return plain
     read = body_path("$" + deeper, at_deeper - 1).read

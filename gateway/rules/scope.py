@@ -31,6 +31,12 @@ class EvaluationFailed(Exception):
     def __init__(self, message: str, *, path: str) -> None:
         super().__init__(message)
         self.path = path
+        self.field = ""
+        """Where it was to stand in the body: ``order.items[2].sku``. Built from the inside out."""
+
+    def under(self, place: str) -> None:
+        """Note one more key (or ``[index]``) around it."""
+        self.field = place + ("." if self.field and not self.field.startswith("[") else "") + self.field
 
 
 class Codes(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,6 +99,30 @@ Evaluate = Callable[[Scope], Any]
 """A compiled value: a scope to a JSON value, or MISSING."""
 
 
+class FromBody:
+    """The commonest value: one place of the body. What builds objects calls ``get`` and saves a call."""
+
+    __slots__ = ("get",)
+
+    def __init__(self, get: Callable[[Any], Any]) -> None:
+        self.get = get
+
+    def __call__(self, scope: Scope) -> Any:
+        return self.get(scope.body)
+
+
+class FromItem:
+    """One place of the current element."""
+
+    __slots__ = ("get",)
+
+    def __init__(self, get: Callable[[Any], Any]) -> None:
+        self.get = get
+
+    def __call__(self, scope: Scope) -> Any:
+        return self.get(scope.item)
+
+
 class Names:
     """What may be named at one place of a rules file; each compiler reads it, ``load`` makes it."""
 
@@ -145,10 +175,10 @@ class Names:
 
 
 def webhook_facts(*, id: str, source: str, received_at: datetime, event_type: str | None) -> dict[str, Any]:
-    """What ``$webhook`` gives."""
+    """What ``$webhook`` gives; its moment is written when somebody asks for it."""
     return {
         "id": id,
         "source": source,
-        "received_at": received_at.isoformat().replace("+00:00", "Z"),
+        "received_at": received_at,
         "event_type": MISSING if event_type is None else event_type,
     }

@@ -55,7 +55,9 @@ def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = 
         errors=tuple(run.errors[:MAX_ERRORS]),
         warnings=tuple(
             MappingProblem(rule=warned.rule, path=warned.path, message=warned.message) for warned in scope.warnings
-        ),
+        )
+        if scope.warnings
+        else (),
         matched=tuple(run.matched),
         trace=tuple(run.lines),
         dedup_key=dedup_key,
@@ -184,33 +186,37 @@ class _Run:
         scope.rule = rule.id
         self.matched.append(rule.id)
         before = len(self.commands), len(self.errors), len(self.cancellations)
-        keys: set[str] = set()
-        for element in self._elements(rule):
-            if rule.for_each is not None:
+        if rule.for_each is None:
+            self._make(rule, "", None)
+        else:
+            keys: set[str] = set()
+            for element in self._elements(rule):
                 scope.rule_lets = [UNSET] * rule.lets
-            try:
-                if rule.key is not None:
-                    element = self._key(rule, keys)
-                cancellation = self.maker.cancellation(rule, scope) if rule.cancel is not None else None
-                self.commands.extend(self.maker.make(rule, element, scope))
-                if cancellation is not None:
-                    self.cancellations.append(cancellation)
-            except MappingError as error:
-                self._error(rule, error, element)
-            except EvaluationFailed as failed:
-                self._error(rule, MappingError(str(failed), path=failed.path), element)
-        scope.item = MISSING
+                self._make(rule, element, keys)
+            scope.item = MISSING
         scope.rule = ""
         if self.trace:
             commands, errors, cancellations = before
             words = _outcome(self.commands[commands:], self.errors[errors:], self.cancellations[cancellations:])
             self._line(rule, True, words)
 
+    def _make(self, rule: Rule, element: str, keys: set[str] | None) -> None:
+        """The commands of one element; its mapping error stops nothing else."""
+        try:
+            if rule.key is not None and keys is not None:
+                element = self._key(rule, keys)
+            cancellation = self.maker.cancellation(rule, self.scope) if rule.cancel is not None else None
+            self.commands.extend(self.maker.make(rule, element, self.scope))
+            if cancellation is not None:
+                self.cancellations.append(cancellation)
+        except MappingError as error:
+            self._error(rule, error, element)
+        except EvaluationFailed as failed:
+            self._error(rule, MappingError(str(failed), field=failed.field, path=failed.path), element)
+
     def _elements(self, rule: Rule) -> Iterator[str]:
         """The identity of each element in turn, with ``$item`` set."""
-        if rule.for_each is None:
-            yield ""
-            return
+        assert rule.for_each is not None
         try:
             elements = elements_of(rule.for_each(self.scope))
         except EvaluationFailed as failed:

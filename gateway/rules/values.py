@@ -61,7 +61,10 @@ class RequiredMissing(Exception):
 
 def is_nothing(value: Any) -> bool:
     """Whether a value is missing, null, ``""``, ``[]`` or ``{}``. ``0`` and ``false`` are something."""
-    return value is None or value is MISSING or bool(value == "" or value == [] or value == {})
+    if value:
+        return False
+    kind = type(value)
+    return kind is str or kind is list or kind is dict or value is None or value is MISSING
 
 
 def is_bounded(number: int | Decimal) -> bool:
@@ -89,6 +92,8 @@ def as_number(value: Any) -> Decimal | int | None:
     if not found:
         return None
     fraction, exponent = found.groups()
+    if exponent is None and len(value) <= MAX_DIGITS:
+        return int(value) if fraction is None else Decimal(value)
     if fraction is None and exponent is None:
         return int(value) if len(value.lstrip("-")) <= MAX_DIGITS else None
     if exponent is not None and len(exponent) > 8:
