@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from gateway.errors import NotFound
-from gateway.model import Command, CommandState, MappingProblem, RulesVersion, Webhook, WebhookState
+from gateway.model import Command, CommandState, MappingProblem, Webhook, WebhookState
 from gateway.store import CommandFilter, Page, Reception, Store, WebhookFilter
 from tests.store.making import NOW, after, command, received, webhook
 
@@ -158,20 +157,3 @@ async def test_commands_of_one_webhook(store: Store) -> None:
     await received(store, {})
     page = await store.commands(CommandFilter(webhook=made[0].webhook_id))
     assert [item.id for item in page.items] == [made[1].id, made[0].id]
-
-
-async def test_a_version_of_the_rules_is_kept_once(store: Store) -> None:
-    first = RulesVersion(version="aaaa", files={"shop.yaml": "rules: []\n# \x00"}, loaded_at=NOW, revision="abc123")
-    second = RulesVersion(version="bbbb", files={"shop.yaml": "", "tables/a.csv": "ä"}, loaded_at=after(60))
-    await store.remember_rules(first)
-    await store.remember_rules(second)
-    await store.remember_rules(RulesVersion(version="aaaa", files={}, loaded_at=after(99)))
-    assert await store.rules_version("aaaa") == first
-    assert await store.rules_version("bbbb") == second
-    listed = await store.rules_versions()
-    assert [(item.version, item.files, item.loaded_at, item.revision) for item in listed] == [
-        ("bbbb", {}, after(60), None),
-        ("aaaa", {}, NOW, "abc123"),
-    ]
-    with pytest.raises(NotFound, match="cccc"):
-        await store.rules_version("cccc")

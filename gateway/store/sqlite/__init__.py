@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -29,9 +29,10 @@ from gateway.store import (
     Reception,
     Retranslation,
     Verdict,
+    VersionHistory,
     WebhookFilter,
 )
-from gateway.store.sqlite import claims, lists
+from gateway.store.sqlite import claims, lists, versions
 from gateway.store.sqlite.commit import Writer
 from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate
 from gateway.store.sqlite.reader import Reader
@@ -41,7 +42,6 @@ from gateway.store.sqlite.rows import micros
 
 T = TypeVar("T")
 
-_REMEMBER = "INSERT OR IGNORE INTO rules_versions (version, loaded_at, revision, files) VALUES (?, ?, ?, ?)"
 # The ballast asks for pages that a full disk, or a file at its limit, does not have.
 _BALLAST = "INSERT OR REPLACE INTO pulse (id, at, ballast) VALUES (1, ?, zeroblob(65536))"
 _PULSE = "INSERT OR REPLACE INTO pulse (id, at) VALUES (1, ?)"
@@ -124,14 +124,20 @@ class SQLiteStore:
     # -- rules -----------------------------------------------------------------------------------------------------
 
     async def remember_rules(self, version: RulesVersion) -> None:
-        row = (version.version, micros(version.loaded_at), version.revision, msgspec.json.encode(version.files))
-        await self._open().writer.submit(_remember_rules, row)
+        await self._open().writer.submit(_remember_rules, version)
+
+    async def serve_rules(self, version: RulesVersion, rules: Collection[tuple[str, str]], *, now: datetime) -> None:
+        serving = versions.Serving(version=version, rules=rules, at=micros(now))
+        await self._open().writer.submit(_serve_rules, serving)
 
     async def rules_version(self, version: str) -> RulesVersion:
-        return await self._open().lookups.read(lists.find_rules_version, version)
+        return await self._open().lookups.read(versions.find_version, version)
 
-    async def rules_versions(self) -> Sequence[RulesVersion]:
-        return await self._open().lookups.read(lists.list_rules_versions)
+    async def rules_history(self, version: str) -> VersionHistory:
+        return await self._open().lookups.read(versions.find_history, version)
+
+    async def rules_histories(self, *, limit: int = 50) -> Sequence[VersionHistory]:
+        return await self._open().lists.read(versions.list_histories, limit=limit)
 
     # -- delivery --------------------------------------------------------------------------------------------------
 
@@ -227,13 +233,10 @@ def _recover_one(db: sqlite3.Connection, asked: tuple[claims.Due, str, bool]) ->
     return claims.recover(db, due, mine=mine, serving=serving)
 
 
-def _remember(db: sqlite3.Connection, row: tuple[Any, ...]) -> None:
-    db.execute(_REMEMBER, row)
-
-
 _claim = _one_by_one(claims.claim)
 _recover = _one_by_one(_recover_one)
-_remember_rules = _one_by_one(_remember)
+_remember_rules = _one_by_one(versions.remember)
+_serve_rules = _one_by_one(versions.serve)
 
 
 def _pulse(db: sqlite3.Connection, checks: Sequence[None]) -> list[None]:

@@ -9,21 +9,17 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import msgspec
-
 from gateway.errors import NotFound
-from gateway.model import FINAL_STATES, Attempt, Command, CommandState, RulesVersion, Webhook
+from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Webhook
 from gateway.store import CommandFilter, Page, WebhookFilter
 from gateway.store.sqlite.rows import (
     ATTEMPT_COLUMNS,
     COMMAND_COLUMNS,
-    VERSION_COLUMNS,
     WEBHOOK_COLUMNS,
     attempt,
     command,
     micros,
     octets,
-    rules_version,
     webhook,
 )
 
@@ -43,10 +39,6 @@ WHERE {conditions} ORDER BY seq DESC LIMIT ?
 _ATTEMPTS = """
 SELECT {columns} FROM attempts WHERE command_seq = (SELECT seq FROM commands WHERE id = ?) ORDER BY number, at
 """.replace("{columns}", ATTEMPT_COLUMNS)
-_VERSION = "SELECT {columns}, files FROM rules_versions WHERE version = ?".replace("{columns}", VERSION_COLUMNS)
-_VERSIONS = "SELECT {columns} FROM rules_versions ORDER BY loaded_at DESC, version".replace(
-    "{columns}", VERSION_COLUMNS
-)
 # Each row from a partial index that holds unfinished commands only.
 _BACKLOG = """
 SELECT destination, 'pending', count(*) FROM commands INDEXED BY claimable
@@ -82,17 +74,6 @@ def find_command(db: sqlite3.Connection, id: str) -> Command:
 
 def list_attempts(db: sqlite3.Connection, command_id: str) -> list[Attempt]:
     return [attempt(row) for row in db.execute(_ATTEMPTS, (command_id,)).fetchall()]
-
-
-def find_rules_version(db: sqlite3.Connection, version: str) -> RulesVersion:
-    row = db.execute(_VERSION, (version,)).fetchone()
-    if row is None:
-        raise NotFound(f"rules version {version}: no such version")
-    return rules_version(row[:-1], msgspec.json.decode(row[-1]))
-
-
-def list_rules_versions(db: sqlite3.Connection) -> list[RulesVersion]:
-    return [rules_version(row, {}) for row in db.execute(_VERSIONS).fetchall()]
 
 
 def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, cursor: str | None) -> Page[Webhook]:

@@ -26,6 +26,7 @@ from gateway.store.sqlite.rows import (
 )
 from gateway.store.sqlite.terms import OnceClaims, cancel, take_name
 from gateway.store.sqlite.values import Row, ask, write
+from gateway.store.sqlite.versions import Met, count
 from gateway.terms import Cancellation
 
 _CLAIMED_KEYS = """
@@ -64,6 +65,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     webhook: Row
     commands: tuple[Planned, ...]
     cancellations: tuple[Cancellation, ...]
+    met: Met
+    """What it counts for."""
     size: int
     """Bytes, roughly."""
 
@@ -90,6 +93,7 @@ def arrival_of(reception: Reception) -> Arrival:
         webhook=webhook_row(webhook),
         commands=tuple(map(plan, reception.commands)),
         cancellations=reception.cancellations,
+        met=(webhook.rules_version, webhook.source, webhook.matched),
         size=1024 + len(webhook.body) + sum(512 + len(command.body) for command in reception.commands),
     )
 
@@ -141,6 +145,7 @@ def write_arrivals(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, gap: 
         receipts.append(Receipt(arrival.webhook_id))
     if fresh:
         write(db, _INSERT_WEBHOOKS, [arrival.webhook for arrival in fresh])
+        count(db, [arrival.met for arrival in fresh])
         for group in _in_order(fresh):
             for arrival in group:
                 for cancellation in arrival.cancellations:

@@ -11,6 +11,24 @@ CREATE TABLE rules_versions (
     files     BLOB NOT NULL                 -- JSON: {path: text}
 ) WITHOUT ROWID;
 
+-- Which version was the served one, and what met it: a row for each of its rules, and one with rule '' for the webhooks
+-- of a source. Counted in the transaction that writes the webhooks.
+CREATE TABLE rules_served (
+    seq     INTEGER PRIMARY KEY,
+    version TEXT NOT NULL,
+    since   INTEGER NOT NULL,
+    until   INTEGER                         -- NULL: no other version has taken over
+);
+CREATE INDEX rules_served_by_version ON rules_served (version, seq);
+CREATE UNIQUE INDEX rules_served_now ON rules_served (until IS NULL) WHERE until IS NULL;
+CREATE TABLE rule_counts (
+    version TEXT NOT NULL,
+    source  TEXT NOT NULL,
+    rule    TEXT NOT NULL,
+    count   INTEGER NOT NULL,
+    PRIMARY KEY (version, source, rule)
+) WITHOUT ROWID;
+
 CREATE TABLE webhooks (
     seq           INTEGER PRIMARY KEY,      -- order of receipt: lists and their cursors go by it
     id            TEXT NOT NULL UNIQUE,     -- ordered by time, so that this index grows at its end
