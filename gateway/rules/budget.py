@@ -17,6 +17,9 @@ NODE_BUDGET: Final = 100_000
 CALL_STEPS: Final = 50
 """What it takes to make one command, besides its fields."""
 
+WARNING_STEPS: Final = 6
+"""What it takes to say that a filter can't read its input."""
+
 _CHARACTERS: Final = 6
 """As a shift: 64 characters of text are one step."""
 _MEMORABLE: Final = 64
@@ -95,7 +98,8 @@ class Budget:
 def _written(value: Any, enough: int) -> int:
     """The steps of a list's or object's content: by the length of its JSON, which is had quickest."""
     try:
-        return len(_encoder.encode(value)) >> _CHARACTERS
+        # Written twice as slowly as text, where it is all brackets; and written once more for its weight.
+        return len(_encoder.encode(value)) >> _CHARACTERS - 1
     except (ValueError, TypeError, OverflowError, RecursionError):
         return _counted(value, enough)
 

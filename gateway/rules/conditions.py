@@ -97,7 +97,7 @@ class Test:
             if not value:
                 value = MISSING
             else:
-                scope.budget.spend(len(value) * self.comparisons)
+                scope.budget.spend(self.comparisons * (2 * len(value) + scope.budget.weigh(value)))
                 if any(same(element, scope) for same in self.negative for element in value):
                     return False
                 return not self.positive or any(

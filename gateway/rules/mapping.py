@@ -89,8 +89,7 @@ def compile_object(
             value = read(body if subject == "body" else item)
             if value is not MISSING:
                 built[key] = value
-                kind = type(value)
-                if kind is dict or kind is list or (kind is str and len(value) >= LONG):
+                if type(value) is not str or len(value) >= LONG:
                     budget.spend_on(value)
         return built or MISSING
 
@@ -116,8 +115,7 @@ def _weighed(evaluate: Evaluate) -> Evaluate:
 
     def weighed(scope: Scope) -> Any:
         value = evaluate(scope)
-        kind = type(value)
-        if kind is list or kind is dict or (kind is str and len(value) >= LONG):
+        if type(value) is not str or len(value) >= LONG:
             scope.budget.spend_on(value)
         return value
 
@@ -140,11 +138,11 @@ def _something(evaluate: Evaluate) -> Evaluate:
 def _without_nothing(value: Any, budget: Budget) -> Any:
     kind = type(value)
     if kind is dict:
-        budget.spend(len(value))
+        budget.spend(2 + len(value))
         kept = {key: one for key, item in value.items() if (one := _without_nothing(item, budget)) is not MISSING}
         return kept or MISSING
     if kind is list:
-        budget.spend(len(value))
+        budget.spend(2 + len(value))
         return [one for item in value if (one := _without_nothing(item, budget)) is not MISSING] or MISSING
     return MISSING if value is None or (kind is str and not value) else value
 

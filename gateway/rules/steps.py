@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gateway.rules.budget import OverBudget
+from gateway.rules.budget import WARNING_STEPS, OverBudget
 from gateway.rules.costs import PREPARING, REFUSING, cost_of
 from gateway.rules.filters import FILTERS, Filter, Param, RequiredMissing, Unreadable, suggest
 from gateway.rules.problems import choices, did_you_mean
@@ -39,6 +39,7 @@ def compile_step(call: Call, text: str, names: Names) -> Step:
                 raise OverBudget
             result = function(value, *given)
         except Unreadable as unreadable:
+            budget.spend(WARNING_STEPS)
             scope.warn(text, f"{call.name}: {unreadable}")
             return MISSING
         except RequiredMissing:
@@ -47,6 +48,8 @@ def compile_step(call: Call, text: str, names: Names) -> Step:
         if (kind is str or kind is list) and len(result) >= 64:
             # What a filter makes is held in memory until the command is made.
             budget.spend(len(result) >> 6)
+        elif kind is int:
+            budget.spend(result.bit_length() >> 7)
         return result
 
     return step
