@@ -20,17 +20,16 @@ class _Server(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def running(app: Any, **options: Any) -> AsyncIterator[str]:
+async def running(app: Any, *, listener: socket.socket | None = None, **options: Any) -> AsyncIterator[str]:
     """Serve ``app`` in the test's own loop on a free port of this machine; gives ``http://127.0.0.1:PORT``.
 
     The lifespan has begun when the block is entered and has ended when it is left; what still runs after a second is
-    cut off. ``options`` go to :class:`uvicorn.Config`. Example::
+    cut off. ``listener`` is a socket of :func:`reserved` to serve on, which is closed at the end. ``options`` go to
+    :class:`uvicorn.Config`. Example::
 
         async with running(create_sandbox(rate=None)) as url, Client() as client: ...
     """
-    # Named as TCP: asyncio sets TCP_NODELAY only then, and without it many an answer waits 40 ms for a delayed ACK.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.bind(("127.0.0.1", 0))
+    listener = listener or reserved()
     port = listener.getsockname()[1]
     settings: dict[str, Any] = {"http": "httptools", "log_config": None, "access_log": False}
     settings["timeout_graceful_shutdown"] = 1
@@ -48,6 +47,15 @@ async def running(app: Any, **options: Any) -> AsyncIterator[str]:
         await asyncio.wait([task])
         listener.close()
     await task
+
+
+def reserved(port: int = 0) -> socket.socket:
+    """A port of this machine, free or given, where every connection is refused until somebody serves on the socket."""
+    # Named as TCP: asyncio sets TCP_NODELAY only then, and without it many an answer waits 40 ms for a delayed ACK.
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # those that were closed here linger for a minute
+    listener.bind(("127.0.0.1", port))
+    return listener
 
 
 Part = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
