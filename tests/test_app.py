@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from starlette.applications import Starlette
 
@@ -20,6 +21,7 @@ from gateway.app import create_app, shown_store
 from gateway.errors import AuthenticationFailed, RulesError, SettingsError, StoreInUse
 from gateway.intilery.sandbox import Sandbox, create_sandbox
 from gateway.settings import Settings
+from gateway.store import Reception
 from tests import shop
 from tests.servers import running
 
@@ -152,6 +154,36 @@ async def test_the_trace_is_that_of_the_rules_which_the_webhook_met(app: Starlet
     refused = await gateway.post("/api/replay", json={"id": id}, headers=shop.bearer())
     assert refused.status_code == 409
     assert "no source shop" in refused.json()["detail"]
+
+
+async def test_a_body_that_is_no_json_is_shown_as_text_or_base64(gateway: httpx.AsyncClient) -> None:
+    text = await got(gateway, f"/api/webhooks/{await send(gateway, b'nothing to read', event='1')}")
+    assert (text["body"], text["body_encoding"]) == ("nothing to read", "text")
+    assert text["state"] == "unparseable"
+    assert text["reason"]
+    assert text["trace"] == []
+    binary = await got(gateway, f"/api/webhooks/{await send(gateway, bytes([255, 0, 1]), event='2')}")
+    assert (binary["body"], binary["body_encoding"]) == ("/wAB", "base64")
+    again = await gateway.post("/api/replay", json={"id": binary["id"]}, headers=shop.bearer())
+    assert again.json()["state"] == "unparseable"
+
+
+async def test_a_trace_that_cannot_be_computed_any_more_says_so(app: Starlette, gateway: httpx.AsyncClient) -> None:
+    id = await send(gateway)
+    parts = shop.gateway_of(app)
+    # As a gateway of another day would be, in which the brands' rules are all there is.
+    kept = await parts.store.rules_version(parts.ruleset.version.version)
+    for files, says in (
+        ({"brands.yaml": kept.files["brands.yaml"], "destinations.yaml": kept.files["destinations.yaml"]}, "no source"),
+        ({"shop.yaml": "source: shop"}, "no longer loads"),
+    ):
+        old = msgspec.structs.replace(kept, version=f"test-{len(files)}", files=files)
+        await parts.store.remember_rules(old)
+        webhook = msgspec.structs.replace(await parts.store.webhook(id), rules_version=old.version)
+        await parts.store.retranslate(Reception(webhook=webhook), now=datetime.now(UTC))
+        shown = await got(gateway, f"/api/webhooks/{id}")
+        assert shown["trace"] == []
+        assert says in shown["trace_missing"]
 
 
 async def test_what_could_not_be_sent_leaves_after_a_restart(tmp_path: Path, intilery: tuple[str, Sandbox]) -> None:

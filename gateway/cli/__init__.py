@@ -16,8 +16,10 @@ from gateway.cli.demo import demo
 from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
 from gateway.cli.reading import commands, replay, show, webhooks
+from gateway.cli.reference import reference
 from gateway.cli.rules import check, test, try_
 from gateway.cli.sandbox import sandbox
+from gateway.cli.schema import schema
 from gateway.cli.serve import serve
 
 
@@ -44,11 +46,13 @@ for _command in (
     check,
     test,
     try_,
+    schema,
     library,
     add,
     webhooks,
     commands,
     show,
     replay,
+    reference,
 ):
     main.add_command(_command)

@@ -174,3 +174,12 @@ def test_a_folder_that_is_not_there_is_a_finding(tmp_path: Path) -> None:
     result = run("check", str(tmp_path / "nowhere"))
     assert result.exit_code == 1
     assert "no such folder" in result.stderr
+
+
+@pytest.mark.parametrize(("words", "key"), [(("schema",), "rules"), (("schema", "--destinations"), "destinations")])
+def test_the_schemas_are_json_schemas(words: tuple[str, ...], key: str) -> None:
+    result = run(*words)
+    assert result.exit_code == 0, result.output
+    schema = json.loads(result.stdout)
+    assert schema["$schema"].startswith("http://json-schema.org/draft-07")
+    assert key in schema["properties"]

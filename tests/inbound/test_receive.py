@@ -354,6 +354,20 @@ async def test_what_the_store_cannot_keep_is_503_and_never_2xx(app: Starlette, h
         await shop.gateway_of(app).store.check()
 
 
+async def test_a_defect_of_ours_is_503_so_that_the_sender_comes_again(
+    app: Starlette, hooks: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway = shop.gateway_of(app)
+    served, gateway.ruleset = gateway.ruleset, None  # type: ignore[assignment]
+    body = shop.order()
+    answer = await hooks.post("/hooks/shop", content=body, headers=shop.headers(body))
+    problem = assert_problem(answer, 503, "Not stored")
+    assert "AttributeError" not in problem["detail"]
+    assert "AttributeError" in caplog.text
+    gateway.ruleset = served
+    assert (await hooks.post("/hooks/shop", content=body, headers=shop.headers(body))).json()["status"] == "accepted"
+
+
 async def test_a_refusal_leaves_the_service_as_it_was(hooks: httpx.AsyncClient) -> None:
     for _ in range(3):
         assert (await hooks.post("/hooks/shop", content=b" " * 1_500_000)).status_code == 413
