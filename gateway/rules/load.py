@@ -33,21 +33,8 @@ def load(folder: Path, *, environ: Mapping[str, str], destinations: Path | None 
 
     :raises RulesError: with every problem of every file.
     """
-    files: dict[str, str] = {}
     problems: list[Problem] = []
-    if not folder.is_dir():
-        raise RulesError(
-            (Problem(file=str(folder), line=1, column=1, message="there is no such folder of rules files"),)
-        )
-    paths = {
-        path.name: path for path in sorted(folder.iterdir()) if path.suffix in (".yaml", ".csv") and path.is_file()
-    }
-    if destinations is not None:
-        paths[FILE] = destinations
-    for name, path in sorted(paths.items()):
-        text = _read(name, path, problems)
-        if text is not None:
-            files[name] = text
+    files = _texts(folder, destinations, problems)
     ruleset = _build(files, environ=environ, problems=problems, revision=_revision(folder))
     stray = [path.name for path in sorted(folder.glob("*.yml"))]
     warnings = tuple(
@@ -62,6 +49,47 @@ def load_files(files: Mapping[str, str], *, environ: Mapping[str, str]) -> Rules
     :raises RulesError: as :func:`load`.
     """
     return _build(files, environ=environ, problems=[], revision=None)
+
+
+def version_of(folder: Path, *, destinations: Path | None = None) -> str | None:
+    """The version that :func:`load` would give now, at the cost of reading; None where files can't be read."""
+    problems: list[Problem] = []
+    try:
+        files = _texts(folder, destinations, problems)
+    except RulesError:
+        return None
+    return None if problems else _version(files)
+
+
+def paths_of(folder: Path, *, destinations: Path | None = None) -> dict[str, Path]:
+    """The files that a set is made of, by the names that it knows them by.
+
+    Hidden files are none of them: they are what editors and copiers leave beside the file that they write.
+
+    :raises OSError: there is no such folder.
+    """
+    paths = {
+        path.name: path
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".yaml", ".csv") and not path.name.startswith(".") and path.is_file()
+    }
+    if destinations is not None:
+        paths[FILE] = destinations
+    return dict(sorted(paths.items()))
+
+
+def _texts(folder: Path, destinations: Path | None, problems: list[Problem]) -> dict[str, str]:
+    try:
+        paths = paths_of(folder, destinations=destinations)
+    except OSError as error:
+        why = "there is no such folder of rules files" if not folder.is_dir() else f"can't be read: {error.strerror}"
+        raise RulesError((Problem(file=str(folder), line=1, column=1, message=why),)) from error
+    files: dict[str, str] = {}
+    for name, path in paths.items():
+        text = _read(name, path, problems)
+        if text is not None:
+            files[name] = text
+    return files
 
 
 def _read(name: str, path: Path, problems: list[Problem]) -> str | None:
@@ -219,10 +247,16 @@ def _version(files: Mapping[str, str]) -> str:
 
 
 def _revision(folder: Path) -> str | None:
-    """The git revision of the folder, where there is one."""
+    """The git revision of the folder, where there is one, with ``+dirty`` where its files are not those of it."""
+    # fmt: off
+    command = [
+        "git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--ignored",
+        "--", ":(glob)*.yaml", ":(glob)*.csv",
+    ]
+    # fmt: on
     try:
-        answer = subprocess.run(  # noqa: S603 - a fixed command; the folder is the operator's own setting
-            ["git", "-C", str(folder), "rev-parse", "--short=12", "HEAD"],  # noqa: S607 - git is found on PATH
+        answer = subprocess.run(  # noqa: S603 - a fixed command, found on PATH; the folder is the operator's own setting
+            command,
             capture_output=True,
             text=True,
             timeout=5,
@@ -230,4 +264,8 @@ def _revision(folder: Path) -> str | None:
         )
     except (OSError, subprocess.SubprocessError):
         return None
-    return answer.stdout.strip() or None if answer.returncode == 0 else None
+    lines = answer.stdout.splitlines() if answer.returncode == 0 else []
+    found = re.match(r"# branch\.oid ([0-9a-f]{12})", lines[0]) if lines else None
+    if found is None:
+        return None
+    return found[1] + ("+dirty" if any(not line.startswith("#") for line in lines) else "")
