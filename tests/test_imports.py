@@ -51,6 +51,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "intilery.sandbox.*": (*VOCABULARY, "intilery.contract", "intilery.sandbox.*"),
     # The two verbs: one never sees the client, the other never the rules.
     "inbound.arrival": (*VOCABULARY, "rules.*", "store", "inbound.*"),
+    "inbound.exchange": (*VOCABULARY, "problem", "store"),
     "inbound.receive": (*VOCABULARY, "problem", "rules", "store", "inbound.*"),
     "delivery": (*VOCABULARY, "store", "delivery.*"),
     "delivery.gate": (*VOCABULARY, "intilery.contract", "delivery.*"),

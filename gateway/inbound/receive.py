@@ -10,33 +10,28 @@ What is answered ``200`` is on disk. A webhook that is authentic and can't be re
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from urllib.parse import unquote
 
 import msgspec
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from gateway.errors import (
-    BodyTooLarge,
-    BodyTooSlow,
     MethodNotAllowed,
     NotStored,
     Rejected,
     StoreError,
     UnknownSource,
-    UnreadableRequest,
 )
 from gateway.inbound.arrival import named_parts, translated
 from gateway.inbound.authentication import AllOf, AnyOf, Basic, Hmac, Scheme, secrets_of, verify
+from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import env_name
 from gateway.model import WebhookState, new_webhook_id
-from gateway.problem import PROBLEM_TYPE, problem_of
 from gateway.rules import Ruleset, Source
 from gateway.store import Receipt, Store
 
@@ -44,31 +39,10 @@ RETRY_AFTER = 10
 """Seconds, in answers that ask the sender to come back."""
 RETRY_AFTER_SETUP = 300
 """Seconds, where a person has to do something first."""
-LINGER = 2.0
-"""Seconds for which the rest of a refused body is read and dropped, so that the sender gets to read the answer."""
-
 HOOKS = "/hooks/"
 """The beginning of every path that is answered here."""
 
 
-def _answer_start(status: str) -> Message:
-    """The head of a 200, made once: the body's length is the same for every id."""
-    return {
-        "type": "http.response.start",
-        "status": 200,
-        "headers": [
-            (b"content-type", b"application/json"),
-            (b"content-length", str(len(_answer_body("0" * 32, status))).encode()),
-        ],
-    }
-
-
-def _answer_body(webhook_id: str, status: str) -> bytes:
-    return f'{{"id":"{webhook_id}","status":"{status}"}}'.encode()
-
-
-_ACCEPTED = _answer_start("accepted")
-_DUPLICATE = _answer_start("duplicate")
 _log = logging.getLogger(__name__)
 
 
@@ -91,10 +65,6 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     errors: int = 0
     reason: str | None = None
     """Why it was refused or can't be read, for the operator."""
-
-
-class _Gone(Exception):
-    """The sender went away before its request was whole."""
 
 
 class Receiver:
@@ -131,25 +101,25 @@ class Receiver:
         try:
             receipt, record, destinations = await self._receive(scope, receive, progress)
         except Rejected as rejected:
-            await _refuse(rejected, receive, send, unread=progress.unread)
+            await refuse(rejected, receive, send, unread=progress.unread)
             self._emit(
                 Received(
                     source=progress.source, status=rejected.status, answer=_in_words(rejected), reason=str(rejected)
                 )
             )
             return
-        except _Gone:
+        except Gone:
             self._emit(Received(source=progress.source, status=499, answer="disconnected"))
             return
         except Exception:
             _log.exception("%s: a webhook could not be taken in", progress.source or "hooks")
             failure = NotStored("see the traceback", detail="The webhook was not stored.", retry_after=RETRY_AFTER)
-            await _refuse(failure, receive, send, unread=progress.unread)
+            await refuse(failure, receive, send, unread=progress.unread)
             self._emit(Received(source=progress.source, status=503, answer="not_stored", reason=str(failure)))
             return
         if destinations:
             self._wake(destinations)
-        await _acknowledge(receipt, send)
+        await acknowledge(receipt, send)
         self._emit(record)
 
     async def _receive(
@@ -158,7 +128,7 @@ class Receiver:
         """The receipt, the record to emit, and where the commands go that were stored with it."""
         ruleset = self._ruleset()
         headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
-        declared = _declared_length(headers)
+        declared = declared_length(headers)
         progress.unread = declared != 0
         source, path, parts = _find(ruleset, scope)
         progress.source = source.name
@@ -171,7 +141,7 @@ class Receiver:
                 retry_after=RETRY_AFTER_SETUP,
             )
         cap = min(source.max_body, self._max_body)
-        body = await self._body(receive, declared, cap=cap) if declared != 0 else b""
+        body = await receive_body(receive, declared, cap=cap, seconds=self._body_timeout) if declared != 0 else b""
         progress.unread = False
         now = self._now()
         request = Request(
@@ -215,50 +185,6 @@ class Receiver:
             reason=webhook.reason if webhook.state is WebhookState.UNPARSEABLE else None,
         )
         return receipt, record, {command.destination for command in reception.commands}
-
-    async def _body(self, receive: Receive, declared: int | None, *, cap: int) -> bytes:
-        if declared is not None and declared > cap:
-            raise BodyTooLarge(f"the body has {declared:,} bytes; allowed: {cap:,}")
-        task = asyncio.current_task()
-        assert task is not None  # ASGI servers run each request as a task
-        reading = _Reading()
-        # By hand what asyncio.timeout does, for a fifth of its cost: this is on the way of every webhook.
-        timer = asyncio.get_running_loop().call_later(self._body_timeout, reading.expire, task)
-        try:
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise _Gone
-                part = message.get("body", b"")
-                reading.size += len(part)
-                if reading.size > cap:
-                    raise BodyTooLarge(f"the body has over {cap:,} bytes; allowed: {cap:,}")
-                if not message.get("more_body", False):
-                    return b"".join((*reading.parts, part)) if reading.parts else part
-                reading.parts.append(part)
-        except asyncio.CancelledError:
-            if not reading.expired or task.uncancel() > 0:
-                raise
-            raise BodyTooSlow(
-                f"{reading.size:,} bytes of the body came in {self._body_timeout:g} s; allowed: all of it in that time"
-            ) from None
-        finally:
-            timer.cancel()
-
-
-class _Reading:
-    """A body on its way in."""
-
-    __slots__ = ("expired", "parts", "size")
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = 0
-        self.expired = False
-
-    def expire(self, task: asyncio.Task[Any]) -> None:
-        self.expired = True
-        task.cancel()
 
 
 class _Progress:
@@ -316,50 +242,6 @@ def _find(ruleset: Ruleset, scope: Scope) -> tuple[Source, str, dict[str, str]]:
 def hook_path(source: Source) -> str:
     """Where a source posts to, its named parts in braces: ``/hooks/shopify/{brand}``."""
     return f"{HOOKS}{source.name}/{source.path}" if source.path else f"{HOOKS}{source.name}"
-
-
-def _declared_length(headers: Iterable[tuple[str, str]]) -> int | None:
-    """The body's length: 0 where there is none, None where it comes in chunks."""
-    length: int | None = 0
-    for name, value in headers:
-        if name == "content-length":
-            if not value.isascii() or not value.isdecimal():
-                raise UnreadableRequest(f"Content-Length is {value[:40]!a}; allowed: a number of bytes")
-            # As a number it may have any count of digits; as a length it is too large long before.
-            length = int(value[:18])
-        elif name == "transfer-encoding":
-            return None
-    return length
-
-
-async def _acknowledge(receipt: Receipt, send: Send) -> None:
-    await send(_DUPLICATE if receipt.duplicate else _ACCEPTED)
-    status = "duplicate" if receipt.duplicate else "accepted"
-    await send({"type": "http.response.body", "body": _answer_body(receipt.webhook_id, status)})
-
-
-async def _refuse(rejected: Rejected, receive: Receive, send: Send, *, unread: bool) -> None:
-    body = problem_of(rejected)
-    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode())]
-    if isinstance(rejected, MethodNotAllowed):
-        headers.append((b"allow", b"POST"))
-    if rejected.retry_after is not None:
-        headers.append((b"retry-after", str(rejected.retry_after).encode()))
-    if unread:
-        headers.append((b"connection", b"close"))
-    await send({"type": "http.response.start", "status": rejected.status, "headers": headers})
-    if not unread or isinstance(rejected, BodyTooSlow):
-        await send({"type": "http.response.body", "body": body})
-        return
-    # Closing a socket with unread bytes resets it, and the sender may never see the answer: read on for a moment.
-    await send({"type": "http.response.body", "body": body, "more_body": True})
-    try:
-        async with asyncio.timeout(LINGER):
-            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
-                pass
-    except TimeoutError:
-        pass
-    await send({"type": "http.response.body", "body": b""})
 
 
 _CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")

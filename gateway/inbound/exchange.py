@@ -1,0 +1,137 @@
+"""One HTTP exchange on raw ASGI: a body comes in under a cap and a deadline, an answer made beforehand goes out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+from typing import Any
+
+from starlette.types import Message, Receive, Send
+
+from gateway.errors import BodyTooLarge, BodyTooSlow, MethodNotAllowed, Rejected, UnreadableRequest
+from gateway.problem import PROBLEM_TYPE, problem_of
+from gateway.store import Receipt
+
+LINGER = 2.0
+"""Seconds for which the rest of a refused body is read and dropped, so that the sender gets to read the answer."""
+
+
+def _answer_start(status: str) -> Message:
+    """The head of a 200, made once: the body's length is the same for every id."""
+    return {
+        "type": "http.response.start",
+        "status": 200,
+        "headers": [
+            (b"content-type", b"application/json"),
+            (b"content-length", str(len(_answer_body("0" * 32, status))).encode()),
+        ],
+    }
+
+
+def _answer_body(webhook_id: str, status: str) -> bytes:
+    return f'{{"id":"{webhook_id}","status":"{status}"}}'.encode()
+
+
+_ACCEPTED = _answer_start("accepted")
+_DUPLICATE = _answer_start("duplicate")
+
+
+class Gone(Exception):
+    """The sender went away before its request was whole."""
+
+
+def declared_length(headers: Iterable[tuple[str, str]]) -> int | None:
+    """The body's length: 0 where there is none, None where it comes in chunks."""
+    length: int | None = 0
+    for name, value in headers:
+        if name == "content-length":
+            if not value.isascii() or not value.isdecimal():
+                raise UnreadableRequest(f"Content-Length is {value[:40]!a}; allowed: a number of bytes")
+            # As a number it may have any count of digits; as a length it is too large long before.
+            length = int(value[:18])
+        elif name == "transfer-encoding":
+            return None
+    return length
+
+
+async def receive_body(receive: Receive, declared: int | None, *, cap: int, seconds: float) -> bytes:
+    """The whole body, at most ``cap`` bytes of it, within ``seconds``. ``declared`` is its declared length.
+
+    :raises BodyTooLarge: before reading on, where that is known.
+    :raises BodyTooSlow: it was not whole in time.
+    :raises Gone: the sender went away.
+    """
+    if declared is not None and declared > cap:
+        raise BodyTooLarge(f"the body has {declared:,} bytes; allowed: {cap:,}")
+    task = asyncio.current_task()
+    assert task is not None  # ASGI servers run each request as a task
+    reading = _Reading()
+    # By hand what asyncio.timeout does, for a fifth of its cost: this is on the way of every webhook.
+    timer = asyncio.get_running_loop().call_later(seconds, reading.expire, task)
+    try:
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise Gone
+            part = message.get("body", b"")
+            reading.size += len(part)
+            if reading.size > cap:
+                raise BodyTooLarge(f"the body has over {cap:,} bytes; allowed: {cap:,}")
+            if not message.get("more_body", False):
+                return b"".join((*reading.parts, part)) if reading.parts else part
+            reading.parts.append(part)
+    except asyncio.CancelledError:
+        if not reading.expired or task.uncancel() > 0:
+            raise
+        raise BodyTooSlow(
+            f"{reading.size:,} bytes of the body came in {seconds:g} s; allowed: all of it in that time"
+        ) from None
+    finally:
+        timer.cancel()
+
+
+class _Reading:
+    """A body on its way in."""
+
+    __slots__ = ("expired", "parts", "size")
+
+    def __init__(self) -> None:
+        self.parts: list[bytes] = []
+        self.size = 0
+        self.expired = False
+
+    def expire(self, task: asyncio.Task[Any]) -> None:
+        self.expired = True
+        task.cancel()
+
+
+async def acknowledge(receipt: Receipt, send: Send) -> None:
+    """Answer 200: what the receipt speaks of is on disk."""
+    await send(_DUPLICATE if receipt.duplicate else _ACCEPTED)
+    status = "duplicate" if receipt.duplicate else "accepted"
+    await send({"type": "http.response.body", "body": _answer_body(receipt.webhook_id, status)})
+
+
+async def refuse(rejected: Rejected, receive: Receive, send: Send, *, unread: bool) -> None:
+    """Answer a refusal. ``unread``: a body is on its way that nobody reads; the connection is closed after it."""
+    body = problem_of(rejected)
+    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+    if isinstance(rejected, MethodNotAllowed):
+        headers.append((b"allow", b"POST"))
+    if rejected.retry_after is not None:
+        headers.append((b"retry-after", str(rejected.retry_after).encode()))
+    if unread:
+        headers.append((b"connection", b"close"))
+    await send({"type": "http.response.start", "status": rejected.status, "headers": headers})
+    if not unread or isinstance(rejected, BodyTooSlow):
+        await send({"type": "http.response.body", "body": body})
+        return
+    # Closing a socket with unread bytes resets it, and the sender may never see the answer: read on for a moment.
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    try:
+        async with asyncio.timeout(LINGER):
+            while (message := await receive())["type"] == "http.request" and message.get("more_body", False):
+                pass
+    except TimeoutError:
+        pass
+    await send({"type": "http.response.body", "body": b""})
