@@ -13,6 +13,7 @@ from gateway.intilery.contract import Destination
 from gateway.rules.compile_rule import RuleCompiler
 from gateway.rules.conditions import compile_conditions
 from gateway.rules.expressions import Expression
+from gateway.rules.fetch_terms import compile_fetches, fetch_names
 from gateway.rules.index import index_of
 from gateway.rules.keys import DEFAULT_KEYS, SOURCE_KEYS, check_keys
 from gateway.rules.model import Rule, Source
@@ -62,8 +63,11 @@ class SourceCompiler:
         name = self._source_name(root, keys)
         zone = self._zone(keys)
         path, parts = self._path(keys)
-        names = self.read.names = Names(path_parts=parts, tables=self._tables(keys), zone=zone)
+        names = self.read.names = Names(
+            path_parts=parts, tables=self._tables(keys), fetches=fetch_names(keys), zone=zone
+        )
         self.read.lets(keys, names.lets)
+        fetches = compile_fetches(keys, self.read)
         defaults: Entries = {}
         if "defaults" in keys:
             _, node = keys["defaults"]
@@ -95,7 +99,7 @@ class SourceCompiler:
             title=title or name,
             file=self.yaml.file,
             verify=verify,
-            secrets=secrets_of(verify),
+            secrets=tuple(dict.fromkeys((*secrets_of(verify), *(name for fetch in fetches for name in fetch.secrets)))),
             rules=compiled,
             index=index_of(compiled, names),
             path=path,
@@ -107,6 +111,7 @@ class SourceCompiler:
             event_type=event_type[0] if event_type else None,
             ignore=ignore,
             lets=len(names.lets),
+            fetches=fetches,
             codes=self.codes,
             examples=keys["examples"][1] if "examples" in keys else None,
         )

@@ -23,6 +23,7 @@ SOURCE_KEYS: Mapping[str, str] = {
     "zone": "the time zone of times without one, such as Europe/London",
     "let": "named values, read as $let.NAME",
     "tables": "lookup tables: a mapping, or the name of a CSV file beside this one",
+    "fetch": "what to get from the sender's API before the rules run, read as $fetch.NAME",
     "limits": "limits of this source: body (bytes)",
     "defaults": "rule keys that hold for every rule that does not say otherwise",
     "rules": "the rules, looked at in order",
@@ -64,6 +65,32 @@ DEFAULT_KEYS = (
 
 SENDING_KEYS = tuple(call for call in CALLS if call != "identify")
 """The commands: a rule has one of them, or ``cancel``."""
+FETCH_KEYS: Mapping[str, str] = {
+    "get": "the address to get, its host written out: https://api.example.com/orders/{{ $.data.id }}",
+    "post": "the address to post to, where an API wants that",
+    "headers": "headers of the request: texts, expressions, $env.NAME",
+    "query": "what is added to the address after ?, percent-encoded",
+    "body": "what is posted: any value, sent as JSON, or as a form where the Content-Type says so",
+    "when": "conditions; where they do not hold nothing is fetched and $fetch.NAME is missing",
+    "bearer": "a token: $env.NAME, sent as Authorization: Bearer",
+    "basic": "user and password: {user: shop, password: $env.NAME}",
+    "oauth": "client credentials: {token_url, client_id, client_secret, scope}; the token is kept until it expires",
+    "cache": "how long an answer may be used again for the same address: 5m; never unless given",
+    "timeout": "how long one attempt may take: 10s unless given",
+    "max_size": "the largest answer in bytes: 1000000 unless given",
+    "rate": "requests a second to this host: 10 unless given",
+}
+LOGIN_KEYS: Mapping[str, str] = {
+    "user": "the user: text or $env.NAME",
+    "password": "the password: $env.NAME",
+}
+OAUTH_KEYS: Mapping[str, str] = {
+    "token_url": "where tokens are given: https://login.example.com/token",
+    "client_id": "the client's id: text or $env.NAME",
+    "client_secret": "the client's secret: $env.NAME",
+    "scope": "what is asked for, as the API's pages say",
+    "send": "where id and secret are sent: header (HTTP basic, unless said) or body (the form)",
+}
 LIMIT_KEYS = ("per", "at_most", "within")
 QUIET_KEYS = ("from", "to", "zone")
 

@@ -15,6 +15,7 @@ from gateway.model import Command, MappingProblem, OnUnknown, RulesVersion, Webh
 from gateway.rules.calls import Call
 from gateway.rules.conditions import All
 from gateway.rules.expressions import Expression
+from gateway.rules.fetches import Fetch
 from gateway.rules.nodes import Node
 from gateway.rules.problems import Problem
 from gateway.rules.scope import Codes, Evaluate
@@ -36,6 +37,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     path: Mapping[str, str]
     """The named parts of the path."""
     received_at: datetime
+    fetched: Mapping[str, Any] | None = None
+    """What was fetched, by name; None where nothing was."""
 
 
 class TraceLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,7 +157,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     path: str | None = None
     """The template of the path behind ``/hooks/{source}``, such as ``{brand}``."""
     secrets: tuple[str, ...] = ()
-    """The credentials that ``verify`` needs."""
+    """The credentials that ``verify`` and ``fetches`` need."""
     body: str | None = None
     """A body type that holds whatever the content type says."""
     max_body: int = 1_000_000
@@ -167,6 +170,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     event_type: Expression | None = None
     ignore: All | None = None
     lets: int = 0
+    fetches: tuple[Fetch, ...] = ()
+    """What is fetched before its rules run, in order."""
     codes: Mapping[str, Codes] = {}
     """What each destination calls its assets and journeys."""
     examples: Node | None = None

@@ -31,13 +31,8 @@ def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = 
     With ``trace`` every rule is looked at and says why it matched or did not; without, rules that cannot match are
     passed over by index.
     """
-    scope = _scope(source, arrival)
     try:
-        event_type = _text(source.event_type, scope)
-        scope.webhook = webhook_facts(
-            id=arrival.webhook_id, source=source.name, received_at=arrival.received_at, event_type=event_type
-        )
-        dedup_key = _dedup_key(source, scope)
+        scope, event_type, dedup_key = recognised(source, arrival)
     except (OverBudget, EvaluationFailed) as error:
         return Translation(state=WebhookState.UNTRANSLATABLE, reason=str(error))
     run = _Run(source, arrival, scope, now=now, trace=trace)
@@ -65,15 +60,26 @@ def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = 
     )
 
 
-def _scope(source: Source, arrival: Arrival) -> Scope:
-    return Scope(
+def recognised(source: Source, arrival: Arrival) -> tuple[Scope, str | None, str | None]:
+    """What a source's expressions see of a webhook, its event type and its dedup key.
+
+    :raises OverBudget: reading them takes too many steps.
+    :raises EvaluationFailed: one of them says ``required`` and is nothing.
+    """
+    scope = Scope(
         body=arrival.body,
         headers=arrival.headers,
         query=arrival.query,
         path=arrival.path,
         webhook={},
         lets=source.lets,
+        fetched=MISSING if arrival.fetched is None else arrival.fetched,
     )
+    event_type = _text(source.event_type, scope)
+    scope.webhook = webhook_facts(
+        id=arrival.webhook_id, source=source.name, received_at=arrival.received_at, event_type=event_type
+    )
+    return scope, event_type, _dedup_key(source, scope)
 
 
 def _text(expression: Any, scope: Scope) -> str | None:
