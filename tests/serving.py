@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -22,7 +23,8 @@ class Serving:
     """``gateway serve`` on one store, over any number of processes, each on a free port of its own.
 
     ``environ`` is laid over this process's environment. What the processes write to stderr is in :attr:`log`. Nothing
-    is left running when the block ends, whatever happened in it. Example::
+    is left running when the block ends, whatever happened in it; an error that ends it is told with the log's end.
+    Example::
 
         async with Serving(tmp_path, environ=shop.environ(tmp_path)) as gateway:
             await gateway.start()
@@ -85,8 +87,8 @@ class Serving:
             async with asyncio.timeout(PATIENCE):
                 line = await self.process.stdout.readline()
         except TimeoutError:
-            raise AssertionError(f"gateway serve did not start in {PATIENCE:g} s; {self.told}") from None
-        assert line, f"gateway serve ended before it served; {self.told}"
+            raise AssertionError(f"gateway serve did not start in {PATIENCE:g} s") from None
+        assert line, "gateway serve ended before it served"
         self.banner = json.loads(line)
         self.address = self.banner["address"]
         self.up.set()
@@ -99,15 +101,20 @@ class Serving:
     async def kill(self) -> None:
         """SIGKILL: it gets no chance to end anything."""
         self.up.clear()
-        if self.process.returncode is None:
-            self.process.kill()
+        self._signal(signal.SIGKILL)
         await self._ended()
 
     async def stop(self) -> int:
         """SIGTERM; the exit status."""
         self.up.clear()
-        self.process.send_signal(signal.SIGTERM)
+        self._signal(signal.SIGTERM)
         return await self._ended()
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Not by asyncio's own ``send_signal``: it looks whether the process has ended, and loses its exit status."""
+        if self.process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process.pid, number)
 
     async def _ended(self) -> int:
         process, self._process = self.process, None
@@ -118,8 +125,8 @@ class Serving:
                 return await process.wait()
         except TimeoutError:
             process.kill()
-            await process.wait()
-            raise AssertionError(f"gateway serve did not end in {PATIENCE:g} s; {self.told}") from None
+            await process.communicate()
+            raise AssertionError(f"gateway serve did not end in {PATIENCE:g} s") from None
 
     def client(self) -> httpx.AsyncClient:
         """A client without a base address, since that changes; proxies of this machine stay out of it."""
