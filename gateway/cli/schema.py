@@ -11,10 +11,9 @@ from gateway.errors import SettingsError
 
 @click.command()
 @click.option("--destinations", is_flag=True, help="The schema of destinations.yaml instead.")
-@click.option(
-    "--write", "folder", metavar="DIR", help="Write both schemas into this rules folder and say how to use them."
-)
-def schema(destinations: bool, folder: str | None) -> None:
+@click.option("--write", "folder", metavar="DIR", help="Write both schemas into this rules folder instead.")
+@click.option("--json", "as_json", is_flag=True, help="As without it: what is printed is JSON.")
+def schema(destinations: bool, folder: str | None, as_json: bool) -> None:
     """Print the JSON Schema of a rules file, for editors.
 
     With --write, both schemas go into a rules folder, where the first line of a rules file names them:
