@@ -1,4 +1,4 @@
-"""``gateway check``, ``test``, ``try`` and ``schema``: rules before they are served."""
+"""``gateway check``, ``test`` and ``try``: rules before they are served."""
 
 from __future__ import annotations
 
@@ -188,23 +188,6 @@ def try_(
                 click.echo(f"  {name.replace('_', ' ')} {command[name]}")
         for line in pretty(command["body"]).splitlines():
             click.echo(f"  {printable(line)}")
-
-
-@click.command()
-@click.option("--destinations", is_flag=True, help="The schema of the destinations file instead.")
-@json_option
-def schema(destinations: bool, as_json: bool) -> None:
-    """Print the JSON Schema of a rules file, for editors. It is JSON with or without --json.
-
-    A rules file names it in its first line: # yaml-language-server: $schema=.schema.json
-
-    \b
-    Example:
-      gateway schema > rules/.schema.json
-    """
-    from gateway.rules.schema import destinations_schema, json_schema
-
-    print_json(destinations_schema() if destinations else json_schema())
 
 
 def _header(text: str) -> tuple[str, str]:
