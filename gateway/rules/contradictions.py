@@ -222,15 +222,15 @@ def _equality(constants: Constants) -> Reason:
         if all(any(_are_same(one, two) for two in refused) for one in wanted):
             return _never(constants[name][0], f"{name} excludes what is asked for beside it")
     texts = [node.text for node in wanted if isinstance(node.value, str)]
-    for name, holds in (
-        ("starts_with", str.startswith),
-        ("ends_with", str.endswith),
-        ("contains", str.__contains__),
+    for name, holds, words in (
+        ("starts_with", str.startswith, "start with"),
+        ("ends_with", str.endswith, "end with"),
+        ("contains", str.__contains__, "contain"),
     ):
         if name in constants and len(texts) == len(wanted):
             part = constants[name][1].text
             if not any(holds(text, part) for text in texts):
-                return _never(constants[name][0], f"what is asked for beside it does not {name.replace('_', ' ')} this")
+                return _never(constants[name][0], f"what is asked for beside it does not {words} '{part}'")
     return None
 
 

@@ -144,13 +144,14 @@ class YAMLFile:
 
     def place(self, node: Node, at: int = 0) -> tuple[int, int]:
         """Line and column of a position inside a node's text."""
-        if node.kind != "scalar" or (at <= 0 and not node.style):
+        if node.kind != "scalar" or (at <= 0 and not node.style) or node.line in self._spoilt:
             return node.line, node.column
         return place_of(self.lines, node.text, at, line=node.line, column=node.column, style=node.style)
 
     def _problem(self, line: int, column: int, message: str) -> Problem:
         line = min(max(line, 1), len(self.lines))
         column = min(max(column, 1), len(self.line(line)) + 1)
+        message = "".join(character if character.isprintable() else " " for character in message)
         return Problem(file=self.file, line=line, column=column, message=message, source=self.line(line))
 
     def _trap(self, trap: traps.Trap) -> None:
@@ -293,6 +294,10 @@ class YAMLFile:
         following = self.line(end.line + 1)[end.column :].lstrip()
         if following.startswith(":"):
             return False
+        trap = traps.flow_expression(self.lines, key.line) if key.text.startswith("$") else None
+        if trap is not None:
+            self._trap(trap)
+            return True
         what = f"the key '{key.text}' has no value; in {{ }} style each is key: value, with commas between"
         self._trap(traps.Trap(message=what, line=key.line, column=key.column))
         return True

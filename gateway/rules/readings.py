@@ -45,8 +45,8 @@ class Reader:
         def report(where: Node, message: str, *, at: int = 0) -> None:
             early = _UNNAMED.match(message)
             if early and early[1] in lines and early[1] not in lets:
-                place = "the value that is being named" if early[1] == key.text else f"named in line {lines[early[1]]}"
-                message = f"$let.{early[1]} is {place}; a let reads only those above it"
+                what = "reads itself" if early[1] == key.text else f"is named later, in line {lines[early[1]]}"
+                message = f"$let.{early[1]} {what}; a let reads only those above it"
             self.report(where, message, at=at)
 
         for key, value in node.entries:

@@ -117,7 +117,7 @@ def _escape(lines: Sequence[str], place: tuple[int, int], first: tuple[int, int]
 def _flow(problem: str, lines: Sequence[str], place: tuple[int, int], first: tuple[int, int]) -> Trap:
     line, column = place
     for number in dict.fromkeys((line, first[0])):
-        trap = traps.flow_expression(lines, number)
+        trap = traps.flow_expression(lines, number, inside=number > first[0])
         if trap is not None:
             return trap
     text = lines[line - 1]

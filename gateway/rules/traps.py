@@ -16,6 +16,8 @@ import msgspec
 _EXPRESSION = re.compile(r"(?:^|[\s,:\[{(-])(\$(?=[A-Za-z_.\[{])|\{\{)")
 _ENTRY = re.compile(r"^(?P<head>\s*(?:- +)*[^\s:#\"'][^:#]*: +)(?P<value>\S.*?)\s*$")
 _NO_SPACE = re.compile(r"^(\s*(?:- +)*[A-Za-z_][\w-]*):(?=[^\s:/])")
+_IN_A_LINE = 20
+"""Expressions of one line that are mended together."""
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
 
 
@@ -96,6 +98,12 @@ def cut(lines: Sequence[str], line: int, start: int, end: int, *, flow: bool) ->
 
 def _flow(text: str, line: int, start: int, at: int) -> Trap:
     fixed = with_quotes(text, start, flow=True)
+    # The others of the line, so that the author mends it once.
+    for _ in range(_IN_A_LINE):
+        more = [one for one, flow in bare_expressions(fixed) if flow and _is_cut(fixed, one)]
+        if not more:
+            break
+        fixed = with_quotes(fixed, more[0], flow=True)
     what = f"in {{ }} style YAML ends a value at '{text[at]}'; quote the expression"
     return Trap(message=f"{what}; {written(fixed)}", line=line, column=at + 1, corrected=fixed)
 
@@ -181,54 +189,61 @@ def bare_expressions(line: str) -> list[tuple[int, bool]]:
     position = 0
     while candidate := _EXPRESSION.search(line, position):
         start = candidate.start(1)
-        before = line[:start]
-        if _in_quotes(before):
+        quote, depth = _open(line[:start])
+        if quote:
             position = start + 1
             continue
-        flow = open_flow(before) > 0
+        flow = depth > 0
         found.append((start, flow))
         position = max(extent(line, start, flow=flow), start + 1)
     return found
 
 
-def _in_quotes(before: str) -> bool:
-    """Whether a YAML quote is open behind this beginning of a line."""
+def _open(before: str) -> tuple[str, int]:
+    """At the end of this beginning of a line: the YAML quote that is open, and how many ``{`` and ``[`` of YAML's."""
     quote = ""
+    brackets: list[bool] = []
     for position, character in enumerate(before):
+        previous = before[position - 1] if position else " "
         if quote:
-            if character == quote and (quote == "'" or before[position - 1] != "\\"):
+            if character == quote and (quote == "'" or previous != "\\"):
                 quote = ""
-        elif character in "'\"" and (position == 0 or before[position - 1] in " \t[{,("):
+        elif character in "'\"" and previous in " \t[{,(":
             quote = character
-    return bool(quote)
+        elif character in "{[(":
+            brackets.append(character != "(" and previous in " \t[{,")
+        elif character in ")]}" and brackets:
+            brackets.pop()
+    return quote, sum(brackets)
 
 
 def open_flow(before: str) -> int:
     """How many ``{`` and ``[`` are open that YAML reads as such."""
-    depth = 0
-    for position, character in enumerate(before):
-        if character in "{[" and (position == 0 or before[position - 1] in " \t[{,"):
-            depth += 1
-        elif character in "}]" and depth:
-            depth -= 1
-    return depth
+    return _open(before)[1]
 
 
-def flow_expression(lines: Sequence[str], line: int) -> Trap | None:
-    """The first expression of a line that YAML cuts because it stands in ``{ }`` style without quotes."""
+def _is_cut(text: str, start: int) -> re.Match[str] | None:
+    """Where the expression that begins at ``start`` holds what ends a value in ``{ }`` style."""
+    return re.compile(r"[\[\]{},]").search(text, start, extent(text, start, flow=True))
+
+
+def flow_expression(lines: Sequence[str], line: int, *, inside: bool = False) -> Trap | None:
+    """The first expression of a line that YAML cuts because it stands in ``{ }`` style without quotes.
+
+    ``inside`` says that the line as a whole stands in brackets that an earlier one opened.
+    """
     text = lines[line - 1]
     for start, flow in bare_expressions(text):
-        if not flow:
+        if not flow and not inside:
             continue
         if text.startswith("{{", start):
             return template(lines, line, start + 1)
         variable = re.match(r"\$\{([A-Za-z_]\w*)\}", text[start:])
         if variable:
             return environment(lines, line, start + 1, variable[1])
-        end = extent(text, start, flow=True)
-        special = re.search(r"[\[\]{},]", text[start:end])
+        special = _is_cut(text, start)
         if special:
-            return _flow(text, line, start, start + special.start())
+            return _flow(text, line, start, special.start())
     return None
 
 

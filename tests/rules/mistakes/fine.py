@@ -1,0 +1,29 @@
+"""What looks like a mistake and is none: each of these loads, without a warning."""
+
+from __future__ import annotations
+
+from tests.rules.mistakes.mistake import GOOD, HEAD, SEND, rule, rules, two, value, when
+
+FINE: tuple[tuple[str, str | dict[str, str | bytes]], ...] = (
+    ("command in another case", rule("Send_Email: {userId: $.id, assetId: A1}")),
+    ("event in other case", rule("send_email: {event: Send_Email, userId: $.id, assetId: A1}")),
+    ("destination none", two(rule(SEND))),
+    ("bom", "\ufeff" + GOOD),
+    ("crlf", GOOD.replace("\n", "\r\n")),
+    ("template unquoted mid", value("Hello {{ $.name }}")),
+    ("hash3", value('"x" #5')),
+    ("hash4", value("$.a # comment")),
+    ("json", '{"source": "shop", "verify": "none"}'),
+    ("bounds fine", when("$.total: {gte: 5, lte: 5}")),
+    ("list fine", when("all: [{'$.a[*]': paid}, {$.b: 1}]")),
+    (
+        "stop narrower fine",
+        rules(
+            "name: A\nwhen: {$.t: x, $.u: 1}\nstop: true\n" + SEND,
+            "name: B\nwhen: {$.t: x}\n" + SEND.replace("A1", "A2"),
+        ),
+    ),
+    ("copies delay fine", rules("name: A\nwhen: {$.t: x}\n" + SEND, "name: B\nwhen: {$.t: x}\ndelay: 5d\n" + SEND)),
+    ("unfilled ok", value("'{{ $.a }} costs $.50 and $5'")),
+    ("quote in key", HEAD + "rules:\n  - name: A\n    when:\n      $.items[?(@.a == 'x')].b: 1\n    " + SEND + "\n"),
+)
