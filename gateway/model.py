@@ -123,6 +123,39 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     """How often the sender has repeated it."""
 
 
+class Fetched(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that a thin webhook points to: what was asked, and what came."""
+
+    name: str
+    """Read by rules as ``$fetch.NAME``."""
+    url: str
+    """Its secrets by name, never by value: ``https://api.example.com/orders/7?key=$env.KEY``."""
+    method: str = "GET"
+    status: int | None = None
+    """Of the last attempt, where an answer came."""
+    at: datetime | None = None
+    """The last attempt, or the moment at which an answer that was kept for others served this one too."""
+    attempts: int = 0
+    """How many were made; 0 where a kept answer served."""
+    message: str | None = None
+    """Why there is no answer (yet)."""
+    missing: bool = False
+    """It is not there (404): final, and missing for the rules."""
+    answer: bytes | None = None
+    """The JSON that came."""
+
+
+class Fetching(msgspec.Struct, frozen=True, kw_only=True):
+    """How far the fetching of what a webhook points to has come."""
+
+    since: datetime
+    """When it began: the receipt, or a replay. The time to give up counts from here."""
+    due_at: datetime | None = None
+    """With a webhook that is ``fetching``: the next try; None: now."""
+    fetches: tuple[Fetched, ...] = ()
+    """In the order in which they were begun."""
+
+
 class MappingProblem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One reason why a rule (or one element of it) made no command."""
 

@@ -19,7 +19,7 @@ from typing import Generic, Protocol, TypeVar
 import msgspec
 
 from gateway.errors import SettingsError
-from gateway.model import Attempt, Command, CommandState, RulesVersion, Webhook, WebhookState
+from gateway.model import Attempt, Command, CommandState, Fetching, RulesVersion, Webhook, WebhookState
 from gateway.terms import Cancellation
 
 T = TypeVar("T")
@@ -35,6 +35,8 @@ class Reception(msgspec.Struct, frozen=True, kw_only=True):
     dedup_until: datetime | None = None
     """Until when ``webhook.dedup_key`` answers a repeat; None with a key means for as long as the store keeps it.
     Without a key nothing is claimed."""
+    fetching: Fetching | None = None
+    """For :meth:`Store.retranslate`: what was fetched, kept beside the webhook."""
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -43,6 +45,15 @@ class Receipt(msgspec.Struct, frozen=True):
     webhook_id: str
     """The id to answer with: the first webhook's where this one is a repeat."""
     duplicate: bool = False
+
+
+class Unfetched(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook that is ``fetching``."""
+
+    id: str
+    source: str
+    due_at: datetime | None = None
+    """The next try; None: now."""
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +188,27 @@ class Store(Protocol):
 
         :raises NotFound: no such webhook.
         """
+
+    async def note_fetching(
+        self,
+        id: str,
+        fetching: Fetching,
+        *,
+        state: WebhookState = WebhookState.FETCHING,
+        reason: str | None = None,
+        again: bool = False,
+    ) -> bool:
+        """Write how far the fetching of a webhook has come: it goes on (``fetching``), or was given up
+        (``untranslatable``, with the reason). What it became before stays as it is.
+
+        :return: False, and nothing is written, where the webhook is not ``fetching``. With ``again`` it becomes so.
+        """
+
+    async def fetching(self, id: str) -> Fetching | None:
+        """How far the fetching of a webhook has come, with the answers; None where nothing was written yet."""
+
+    async def unfetched(self, *, limit: int = 1000, cursor: str | None = None) -> Page[Unfetched]:
+        """The webhooks that are ``fetching``, the oldest first."""
 
     # -- rules -----------------------------------------------------------------------------------------------------
 

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from gateway.errors import SettingsError, StoreUnavailable
-from gateway.model import Attempt, Command, CommandState, RulesVersion, Webhook
+from gateway.model import Attempt, Command, CommandState, Fetching, RulesVersion, Webhook, WebhookState
 from gateway.store import (
     Claim,
     CommandFilter,
@@ -28,11 +28,12 @@ from gateway.store import (
     Receipt,
     Reception,
     Retranslation,
+    Unfetched,
     Verdict,
     VersionHistory,
     WebhookFilter,
 )
-from gateway.store.sqlite import claims, lists, versions
+from gateway.store.sqlite import claims, fetched, lists, versions
 from gateway.store.sqlite.commit import Writer
 from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate
 from gateway.store.sqlite.reader import Reader
@@ -120,6 +121,25 @@ class SQLiteStore:
         arrival = arrival_of(reception)
         again = Again(arrival=arrival, now=now)
         return await self._open().writer.submit(self._retranslate, again, size=arrival.size, bounded=True)
+
+    async def note_fetching(
+        self,
+        id: str,
+        fetching: Fetching,
+        *,
+        state: WebhookState = WebhookState.FETCHING,
+        reason: str | None = None,
+        again: bool = False,
+    ) -> bool:
+        row = fetched.row_of(id, fetching)
+        noted = fetched.Noted(id=id, row=row, since=row[1], state=state, reason=reason, again=again)
+        return await self._open().writer.submit(_note_fetching, noted, size=len(row[-1]), bounded=True)
+
+    async def fetching(self, id: str) -> Fetching | None:
+        return await self._open().lookups.read(fetched.find, id)
+
+    async def unfetched(self, *, limit: int = 1000, cursor: str | None = None) -> Page[Unfetched]:
+        return await self._open().lists.read(fetched.list_unfetched, limit=limit, cursor=cursor)
 
     # -- rules -----------------------------------------------------------------------------------------------------
 
@@ -233,6 +253,7 @@ def _recover_one(db: sqlite3.Connection, asked: tuple[claims.Due, str, bool]) ->
     return claims.recover(db, due, mine=mine, serving=serving)
 
 
+_note_fetching = _one_by_one(fetched.note)
 _claim = _one_by_one(claims.claim)
 _recover = _one_by_one(_recover_one)
 _remember_rules = _one_by_one(versions.remember)

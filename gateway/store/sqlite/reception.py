@@ -8,8 +8,9 @@ from datetime import timedelta
 
 import msgspec
 
-from gateway.model import FINAL_STATES, Command, CommandState
+from gateway.model import FINAL_STATES, Command, CommandState, WebhookState
 from gateway.store import Receipt, Reception
+from gateway.store.sqlite import fetched
 from gateway.store.sqlite.line import Line, held_because, without_head
 from gateway.store.sqlite.rows import (
     COMMAND_COLUMNS,
@@ -65,8 +66,10 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     webhook: Row
     commands: tuple[Planned, ...]
     cancellations: tuple[Cancellation, ...]
-    met: Met
-    """What it counts for."""
+    met: Met | None
+    """What it counts for; None where that is not known before something is fetched."""
+    fetching: Row | None
+    """What was fetched."""
     size: int
     """Bytes, roughly."""
 
@@ -93,7 +96,10 @@ def arrival_of(reception: Reception) -> Arrival:
         webhook=webhook_row(webhook),
         commands=tuple(map(plan, reception.commands)),
         cancellations=reception.cancellations,
-        met=(webhook.rules_version, webhook.source, webhook.matched),
+        met=None
+        if webhook.state is WebhookState.FETCHING
+        else (webhook.rules_version, webhook.source, webhook.matched),
+        fetching=None if reception.fetching is None else fetched.row_of(webhook.id, reception.fetching),
         size=1024 + len(webhook.body) + sum(512 + len(command.body) for command in reception.commands),
     )
 
@@ -145,7 +151,8 @@ def write_arrivals(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, gap: 
         receipts.append(Receipt(arrival.webhook_id))
     if fresh:
         write(db, _INSERT_WEBHOOKS, [arrival.webhook for arrival in fresh])
-        count(db, [arrival.met for arrival in fresh])
+        if met := [arrival.met for arrival in fresh if arrival.met is not None]:
+            count(db, met)
         for group in _in_order(fresh):
             for arrival in group:
                 for cancellation in arrival.cancellations:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 import msgspec
 
 from gateway.errors import NotFound
-from gateway.model import CommandState
+from gateway.model import CommandState, WebhookState
 from gateway.store import Retranslation
+from gateway.store.sqlite import fetched
 from gateway.store.sqlite.line import Line, hold, move_up
 from gateway.store.sqlite.reception import Arrival, Planned, after_identify, governed, insert_commands
 from gateway.store.sqlite.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
@@ -19,6 +20,7 @@ _MADE = "SELECT id, seq, state, destination, user_id FROM commands WHERE webhook
 _UPDATE_WEBHOOK = """
 UPDATE webhooks SET state = ?, errors = ?, reason = ?, matched = ?, event_type = ?, rules_version = ? WHERE id = ?
 """
+_STATE = "SELECT state FROM webhooks WHERE id = ?"
 _BECAME = ("state", "errors", "reason", "matched", "event_type", "rules_version", "id")
 # A command keeps its place in the order of translation, and the count of its attempts, which number its history.
 _REPLACED = [column for column in COMMAND_COLUMNS.split(", ") if column not in ("id", "webhook_id", "attempts")]
@@ -47,8 +49,15 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
     """Replace what a webhook became."""
     arrival = again.arrival
     became = dict(zip(WEBHOOK_COLUMNS.split(", "), arrival.webhook, strict=True))
-    if db.execute(_UPDATE_WEBHOOK, [became[column] for column in _BECAME]).rowcount == 0:
+    was = db.execute(_STATE, (arrival.webhook_id,)).fetchone()
+    if was is None:
         return NotFound(f"webhook {arrival.webhook_id}: no such webhook")
+    db.execute(_UPDATE_WEBHOOK, [became[column] for column in _BECAME])
+    if arrival.fetching is not None:
+        fetched.keep(db, arrival.fetching)
+    if was == (WebhookState.FETCHING,) and arrival.met is not None:
+        since = arrival.received_at if arrival.fetching is None else arrival.fetching[1]
+        fetched.count_first(db, arrival.met, since=since, received_at=arrival.received_at)
     made: dict[str, tuple[int, CommandState, Line]] = {
         id: (seq, CommandState(state), (destination, user_id))
         for id, seq, state, destination, user_id in db.execute(_MADE, (arrival.webhook_id,)).fetchall()

@@ -54,6 +54,14 @@ CREATE INDEX webhooks_troubled ON webhooks (state, seq)
     WHERE state = 'untranslatable' OR state = 'unparseable' OR state = 'quarantined' OR state = 'fetching';
 CREATE INDEX webhooks_with_errors ON webhooks (seq) WHERE errors IS NOT NULL;
 
+-- What thin webhooks point to, as far as it was fetched: traces and replays are computed from it.
+CREATE TABLE fetched (
+    webhook_id TEXT NOT NULL UNIQUE,
+    since      INTEGER NOT NULL,
+    due_at     INTEGER,                     -- the next try of a webhook that is fetching; NULL: now, or none
+    fetches    BLOB NOT NULL                -- JSON: [{name, method, url, status, at, attempts, message, answer}, ...]
+);
+
 CREATE TABLE dedup (
     source     TEXT NOT NULL,
     key        BLOB NOT NULL,
