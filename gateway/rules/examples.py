@@ -6,7 +6,7 @@ An example speaks of translation, so its request needs no signature. Listed keys
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +25,7 @@ from gateway.rules.keys import check_keys
 from gateway.rules.model import Arrival, Ruleset, Source, Translation
 from gateway.rules.moments import moment
 from gateway.rules.nodes import Node
+from gateway.rules.scope import Codes
 from gateway.rules.translate import translate
 from gateway.rules.values import MISSING, describe
 
@@ -108,7 +109,7 @@ def _differences(source: Source, node: Node, folder: Path) -> list[str]:
     if problems:
         return problems
     if "expect" in keys:
-        problems.extend(_compare_commands(keys["expect"][1], translation))
+        problems.extend(_compare_commands(keys["expect"][1], translation, source.codes))
     elif "expect_error" in keys and translation.commands:
         problems.append(f"expected only an error; made {_listed(translation)}")
     if "expect_error" in keys:
@@ -221,7 +222,7 @@ def _listed(translation: Translation) -> str:
     return ", ".join(f"{command.command} (rule '{command.rule}')" for command in translation.commands) or "nothing"
 
 
-def _compare_commands(expected: Node, translation: Translation) -> list[str]:
+def _compare_commands(expected: Node, translation: Translation, codes: Mapping[str, Codes]) -> list[str]:
     if expected.kind != "list":
         return [f"expect takes a list of commands, or [] for none; found {expected.describe()}"]
     found: list[str] = []
@@ -237,7 +238,7 @@ def _compare_commands(expected: Node, translation: Translation) -> list[str]:
         if number >= len(commands):
             found.append(f"expected {call} as number {number + 1}; not made. Made: {_listed(translation)}")
             continue
-        found.extend(_compare_command(item, call, commands[number]))
+        found.extend(_compare_command(item, call, commands[number], codes))
     found.extend(
         f"made {extra.command} (rule '{extra.rule}') for '{extra.user_id}', which is not expected"
         for extra in commands[len(expected.items) :]
@@ -247,13 +248,14 @@ def _compare_commands(expected: Node, translation: Translation) -> list[str]:
     return found
 
 
-def _compare_command(item: Node, call: str, command: Command) -> list[str]:
+def _compare_command(item: Node, call: str, command: Command, codes: Mapping[str, Codes]) -> list[str]:
     if command.command != call.lower():
         return [f"expected {call}; made {command.command} (rule '{command.rule}')"]
     found: list[str] = []
     for key, value in item.entries:
         if key.text == call:
-            found.extend(_compare(value.plain(), _json.decode(command.body), call))
+            wanted = _with_codes(value.plain(), codes[command.destination])
+            found.extend(_compare(wanted, _json.decode(command.body), call))
         elif key.text not in FACTS:
             found.append(f"line {key.line}: '{key.text}' can't stand beside a command; allowed: {', '.join(FACTS)}")
         elif key.text in ("not_before", "expires_at"):
@@ -265,6 +267,20 @@ def _compare_command(item: Node, call: str, command: Command) -> list[str]:
         elif str(getattr(command, key.text)) != value.text:
             found.append(f"{call}: {key.text}: expected {value.text}, found {getattr(command, key.text)}")
     return found
+
+
+def _with_codes(expected: Any, codes: Codes) -> Any:
+    """What is expected, with the destination's codes for ``$asset.NAME`` and ``$journey.NAME``: an example then holds
+    for every destinations file."""
+    if isinstance(expected, dict):
+        return {key: _with_codes(value, codes) for key, value in expected.items()}
+    if isinstance(expected, list):
+        return [_with_codes(value, codes) for value in expected]
+    if isinstance(expected, str) and expected.startswith(("$asset.", "$journey.")):
+        kind, name = expected[1:].split(".", 1)
+        listed: Mapping[str, str] = getattr(codes, kind)
+        return listed.get(name, f"{expected} (not listed)")
+    return expected
 
 
 def _compare(expected: Any, actual: Any, where: str) -> list[str]:

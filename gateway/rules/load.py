@@ -35,12 +35,22 @@ def load(folder: Path, *, environ: Mapping[str, str], destinations: Path | None 
     """
     problems: list[Problem] = []
     files = _texts(folder, destinations, problems)
-    ruleset = _build(files, environ=environ, problems=problems, revision=_revision(folder))
+    try:
+        ruleset = _build(files, environ=environ, problems=problems, revision=_revision(folder))
+    except RulesError as error:
+        raise RulesError(tuple(_at(problem, folder, destinations) for problem in error.problems)) from None
     stray = [path.name for path in sorted(folder.glob("*.yml"))]
     warnings = tuple(
         Problem(file=name, line=1, column=1, message="is not served: only *.yaml is; rename it") for name in stray
     )
-    return msgspec.structs.replace(ruleset, warnings=(*ruleset.warnings, *warnings))
+    found = (_at(problem, folder, destinations) for problem in (*ruleset.warnings, *warnings))
+    return msgspec.structs.replace(ruleset, warnings=tuple(found))
+
+
+def _at(problem: Problem, folder: Path, destinations: Path | None) -> Problem:
+    """The problem with the way to its file, so that editors and CI can open it."""
+    path = destinations if problem.file == FILE and destinations is not None else folder / problem.file
+    return msgspec.structs.replace(problem, file=str(path)) if path.is_file() else problem
 
 
 def load_files(files: Mapping[str, str], *, environ: Mapping[str, str]) -> Ruleset:

@@ -50,10 +50,11 @@ def test_check_prints_every_problem_where_it_is(tmp_path: Path) -> None:
     bad = shop.RULES.replace("assetId: SMS-1", "asetId: SMS-1").replace(
         "orders/create}", "orders/create, $.x: {gtt: 1}}"
     )
-    (tmp_path / "rules" / "shop.yaml").write_text(bad)
+    file = tmp_path / "rules" / "shop.yaml"
+    file.write_text(bad)
     result = run("check", str(tmp_path / "rules"))
     assert result.exit_code == 1
-    problems = [line for line in result.stderr.splitlines() if line.startswith("shop.yaml:")]
+    problems = [line for line in result.stderr.splitlines() if line.startswith(f"{file}:")]
     assert len(problems) >= 2
     assert "^" in result.stderr
     assert result.stdout == ""
