@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -30,11 +30,14 @@ from gateway.errors import SettingsError, StoreError
 from gateway.inbound.receive import HOOKS, Receiver, hook_path, unset_secrets
 from gateway.intilery.client import Client
 from gateway.intilery.contract import Destination, timestamp
+from gateway.reload import Reloader, RulesServed, rules_of
 from gateway.rules import Ruleset, load
 from gateway.settings import Settings
 from gateway.store import Store, open_store
 from gateway.telemetry import Telemetry
 
+_RECALLED = 8
+"""How many versions are searched for a destination that is no longer named."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +49,7 @@ class Gateway:
     """One running gateway: its store, the rules that are served, and its delivery.
 
     ``ruleset`` is the one place that says which rules are served; it is replaced as a whole, so a request sees one
-    version or the other and nothing between. ``transport_timeouts`` go to the client.
+    version or the other and nothing between: the one that it began with.
     """
 
     def __init__(
@@ -60,18 +63,40 @@ class Gateway:
         self.telemetry = Telemetry()
         self.store: Store = open_store(settings.store)
         self.versions = Versions(self.store, environ=settings.environ)
-        self.client = Client(connections=settings.connections * max(1, len(self.ruleset.destinations)))
+        self._removed: dict[str, Destination] = {}
+        """Destinations that the rules named before, as they were."""
+        # Unbounded here: each lane bounds what it sends, and a reload may bring more of them.
+        self.client = Client(connections=0)
         self.dispatcher = Dispatcher(
             self.store,
             self.client,
-            lambda: self.ruleset.destinations,
+            lambda: self.destinations,
             self.credential,
             emit=self.telemetry.delivery,
             max_in_flight=settings.connections,
             give_up_after=settings.give_up,
             grace=settings.grace,
         )
+        self.reloader = Reloader(
+            settings.rules,
+            destinations=settings.destinations,
+            load=lambda: load_rules(settings),
+            served=lambda: self.ruleset,
+            serve=self.serve,
+            emit=self.telemetry.reloaded,
+            now=now,
+            watch=settings.reload,
+        )
         self.started_at: datetime | None = None
+
+    @property
+    def destinations(self) -> Mapping[str, Destination]:
+        """Where commands may have to go: to those that the rules name, and to those that they named before.
+
+        A removed destination stays known, as it last was, while the gateway runs, and over a restart while it has
+        unfinished commands: what was made for it is delivered there.
+        """
+        return {**self._removed, **self.ruleset.destinations} if self._removed else self.ruleset.destinations
 
     @property
     def delivers(self) -> bool:
@@ -84,16 +109,18 @@ class Gateway:
         return self.settings.role in ("all", "receive")
 
     async def start(self) -> None:
-        """Open the store, keep the text of the rules, begin to deliver.
+        """Open the store, keep the text of the rules, begin to deliver and to look for changed rules.
 
         :raises StoreError: the store can't be used; what was begun is undone.
         """
         await self.store.open()
         try:
-            await self.store.remember_rules(self.ruleset.version)
-            self.telemetry.rules_served(self.ruleset.version.version)
+            await self.store.serve_rules(self.ruleset.version, rules_of(self.ruleset), now=self.now())
+            self.telemetry.reloaded(RulesServed(ruleset=self.ruleset, at=self.now()))
             if self.delivers:
+                await self._recall_destinations()
                 await self.dispatcher.start()
+            self.reloader.start()
         except BaseException:
             await self.stop()
             raise
@@ -102,13 +129,35 @@ class Gateway:
     async def stop(self) -> None:
         """End what is on its way, within the grace period, and close. Idempotent."""
         self.started_at = None
+        await self.reloader.stop()
         await self.dispatcher.stop()
         await self.client.aclose()
         await self.store.close()
 
+    async def serve(self, ruleset: Ruleset) -> None:
+        """Serve these rules from now on. Their text is on disk before the first webhook meets them.
+
+        :raises StoreError: it can't be kept; the rules before go on.
+        """
+        await self.store.serve_rules(ruleset.version, rules_of(ruleset), now=self.now())
+        known = {**self._removed, **self.ruleset.destinations}
+        self._removed = {name: found for name, found in known.items() if name not in ruleset.destinations}
+        self.ruleset = ruleset
+        self.wake()
+
+    async def _recall_destinations(self) -> None:
+        """Those that the rules no longer name and that have unfinished commands, from the versions that named them."""
+        lost = (await self.store.backlog()).keys() - self.ruleset.destinations.keys()
+        for history in await self.store.rules_histories(limit=_RECALLED) if lost else ():
+            found = await self.versions.ruleset(history.version.version)
+            if found is not None:
+                self._removed = {
+                    name: found.destinations[name] for name in lost & found.destinations.keys()
+                } | self._removed
+
     def wake(self, destinations: Collection[str] | None = None) -> None:
         """Commands for these destinations, or for any, were written."""
-        self.dispatcher.wake(self.ruleset.destinations if destinations is None else destinations)
+        self.dispatcher.wake(self.destinations if destinations is None else destinations)
 
     async def unready(self) -> list[str]:
         """Why webhooks can't be taken in now; nothing where they can."""
@@ -125,6 +174,8 @@ class Gateway:
         lanes = self.dispatcher.status()
         backlog = await self.store.backlog()
         rules = self.ruleset.version
+        failure = self.reloader.failure
+        named = self.ruleset.destinations
         return {
             "gateway": __version__,
             "role": self.settings.role,
@@ -136,6 +187,14 @@ class Gateway:
                 "revision": rules.revision,
                 "loaded_at": timestamp(rules.loaded_at),
                 "warnings": [str(problem) for problem in self.ruleset.warnings],
+                "watched": self.settings.reload,
+                "reload_failed": None
+                if failure is None
+                else {
+                    "since": timestamp(failure.since),
+                    "reason": str(failure),
+                    "problems": [str(problem) for problem in failure.problems],
+                },
             },
             "sources": [
                 {
@@ -152,8 +211,10 @@ class Gateway:
                     "disabled": disabled(destination, self.credential),
                     "backlog": {state.value: count for state, count in backlog.get(name, {}).items()},
                     **lanes.get(name, {}),
+                    **({} if name in named else {"removed": True}),
                 }
-                for name, destination in sorted(self.ruleset.destinations.items())
+                for name, destination in sorted(self.destinations.items())
+                if name in named or name in backlog
             ],
         }
 
@@ -206,7 +267,13 @@ def create_app(
 
     async def readyz(request: Request) -> Response:
         reasons = await gateway.unready()
-        body = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+        body: dict[str, Any] = {"status": "not ready" if reasons else "ready", "reasons": reasons}
+        if (failure := gateway.reloader.failure) is not None:
+            # Webhooks are taken in as before, so it stays ready: a balancer that took it out would lose them. Nobody
+            # has shown a token here, so no text of the rules.
+            body["warnings"] = [
+                f"rules: what is in the folder since {timestamp(failure.since)} is not served: {failure}"
+            ]
         return as_json(body, 503 if reasons else 200)
 
     async def failed(request: Request, error: Exception) -> Response:

@@ -73,6 +73,12 @@ def _one_of(*allowed: str) -> Callable[[str], str]:
     return choose
 
 
+def _switch(text: str) -> bool:
+    if text.strip().lower() not in ("on", "off"):
+        raise ValueError("on, off")
+    return text.strip().lower() == "on"
+
+
 def _web_address(text: str) -> str:
     if not re.match(r"https?://[^/\s]+", text.strip()):
         raise ValueError("an address that starts with http:// or https://")
@@ -110,6 +116,12 @@ SETTINGS: tuple[Setting, ...] = (
         default=None,
         read=Path,
         help="The destinations file; without it destinations.yaml in the rules folder.",
+    ),
+    Setting(
+        name="GATEWAY_RELOAD",
+        default="on",
+        read=_switch,
+        help="on: rules files are watched and served as soon as they change; off: only SIGHUP loads them again.",
     ),
     Setting(
         name="GATEWAY_STORE",
@@ -231,6 +243,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     rules: Path
     destinations: Path | None
+    reload: bool
     store: str
     host: str
     port: int

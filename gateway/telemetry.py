@@ -27,6 +27,7 @@ from gateway.delivery import (
 )
 from gateway.inbound.receive import Received
 from gateway.model import CommandState
+from gateway.reload import ReloadRecord, RulesRefused, RulesServed
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
 """The content type of :meth:`Telemetry.exposition`."""
@@ -90,7 +91,19 @@ class Telemetry:
             ("destination",),
             registry=self.registry,
         )
-        self._rules = Gauge("gateway_rules_info", "The served rules version.", ("version",), registry=self.registry)
+        self._rules = Gauge(
+            "gateway_rules_info", "The served rules version.", ("version", "revision"), registry=self.registry
+        )
+        self._rules_loaded = Gauge(
+            "gateway_rules_loaded_timestamp_seconds",
+            "When the rules folder was last found to hold what is served, in seconds since 1970.",
+            registry=self.registry,
+        )
+        self._rules_refused = Gauge(
+            "gateway_rules_reload_failed",
+            "1 while what stands in the rules folder can't be served and the version before goes on.",
+            registry=self.registry,
+        )
         self._store_errors = Counter(
             "gateway_store_errors", "What the store could not do.", ("verb",), registry=self.registry
         )
@@ -168,10 +181,30 @@ class Telemetry:
         """A verb of the store raised."""
         self._store_errors.labels(verb).inc()
 
-    def rules_served(self, version: str) -> None:
-        """This version of the rules is served from now on."""
-        self._rules.clear()
-        self._rules.labels(version).set(1)
+    def reloaded(self, record: ReloadRecord) -> None:
+        """The rules folder was looked at: it holds what is served, or what can't be served."""
+        self._rules_refused.set(isinstance(record, RulesRefused))
+        match record:
+            case RulesServed(ruleset=ruleset, at=at, changed=changed):
+                version = ruleset.version
+                self._rules.clear()
+                self._rules.labels(version.version, version.revision or "").set(1)
+                self._rules_loaded.set(at.timestamp())
+                what = f"; changed: {', '.join(changed)}" if changed else ""
+                fields = {"rules_version": version.version, "revision": version.revision}
+                _log.info("rules version %s is served%s", version.version, what, extra={"fields": fields})
+                for warning in ruleset.warnings if changed else ():
+                    _log.warning("rules: %s", warning)
+            case RulesRefused(served=served, failure=failure):
+                fields = {"rules_version": served}
+                _log.error(
+                    "the rules folder can't be served and version %s goes on: %s",
+                    served,
+                    failure,
+                    extra={"fields": fields},
+                )
+                for problem in failure.problems:
+                    _log.error("rules: %s", problem, extra={"fields": fields})
 
     def backlog(self, found: Mapping[str, Mapping[CommandState, int]]) -> None:
         """What :meth:`gateway.store.Store.backlog` said; asked for when somebody looks at the metrics."""

@@ -60,6 +60,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     # Those that wire. Only they read settings.
     "settings": ("errors", "credentials"),
     "telemetry": ("*",),
+    "watch": (),
+    "reload": (*VOCABULARY, "rules", "watch"),
     "app": ("*",),
     "admin.*": ("*",),
     "cli.*": ("*",),

@@ -12,7 +12,9 @@ import pytest
 
 from gateway.delivery import AttemptMade, DestinationPaused, DestinationResumed, ResultLost, StoreFailed, Stumbled
 from gateway.inbound.receive import Received
-from gateway.model import Attempt, Command, CommandState, Outcome, WebhookState
+from gateway.model import Attempt, Command, CommandState, Outcome, RulesVersion, WebhookState
+from gateway.reload import Failure, RulesRefused, RulesServed
+from gateway.rules import Problem, Ruleset
 from gateway.store import Verdict
 from gateway.telemetry import Telemetry, configure_logging
 
@@ -103,14 +105,48 @@ def test_what_happens_to_a_destination_and_to_the_store_is_logged_and_counted(lo
     assert "ada@example.com" not in log.getvalue()
 
 
+def served(version: str, *, revision: str | None = None, changed: tuple[str, ...] = ()) -> RulesServed:
+    kept = RulesVersion(version=version, files={}, loaded_at=NOW, revision=revision)
+    warning = Problem(file="shop.yaml", line=3, column=7, message="SHOP_SECRET is not set")
+    ruleset = Ruleset(version=kept, sources={}, destinations={}, warnings=(warning,))
+    return RulesServed(ruleset=ruleset, at=NOW, changed=changed)
+
+
+def test_rules_that_cannot_be_served_are_told_with_all_their_problems(log: io.StringIO) -> None:
+    telemetry = Telemetry()
+    telemetry.reloaded(served("one", revision="abc123"))
+    before = metrics(telemetry)
+    assert 'gateway_rules_info{revision="abc123",version="one"} 1.0' in before
+    [loaded] = [line for line in before if line.startswith("gateway_rules_loaded_timestamp_seconds ")]
+    assert float(loaded.split()[1]) == NOW.timestamp()
+    assert "gateway_rules_reload_failed 0.0" in before
+    problems = tuple(Problem(file="shop.yaml", line=n, column=2, message="is wrong") for n in (4, 9))
+    telemetry.reloaded(RulesRefused(served="one", failure=Failure(since=NOW, problems=problems)))
+    assert "gateway_rules_reload_failed 1.0" in metrics(telemetry)
+    assert [(line["level"], line["message"]) for line in lines(log)[-3:]] == [
+        ("error", "the rules folder can't be served and version one goes on: 2 problems, the first at shop.yaml:4:2"),
+        ("error", "rules: shop.yaml:4:2: is wrong"),
+        ("error", "rules: shop.yaml:9:2: is wrong"),
+    ]
+    telemetry.reloaded(served("two", changed=("shop.yaml",)))
+    assert "gateway_rules_reload_failed 0.0" in metrics(telemetry)
+    assert [(line["level"], line["message"]) for line in lines(log)[-2:]] == [
+        ("info", "rules version two is served; changed: shop.yaml"),
+        ("warning", "rules: shop.yaml:3:7: SHOP_SECRET is not set"),
+    ]
+
+
 def test_the_backlog_and_the_version_are_what_they_were_last(log: io.StringIO) -> None:
     telemetry = Telemetry()
-    telemetry.rules_served("one")
-    telemetry.rules_served("two")
+    telemetry.reloaded(served("one"))
+    telemetry.reloaded(served("two"))
     telemetry.backlog({"uk": {CommandState.PENDING: 3}})
     telemetry.backlog({"us": {CommandState.WAITING: 1}})
     found = [line for line in metrics(telemetry) if line.startswith(("gateway_backlog{", "gateway_rules_info{"))]
-    assert found == ['gateway_backlog{destination="us",state="waiting"} 1.0', 'gateway_rules_info{version="two"} 1.0']
+    assert found == [
+        'gateway_backlog{destination="us",state="waiting"} 1.0',
+        'gateway_rules_info{revision="",version="two"} 1.0',
+    ]
 
 
 def test_two_gateways_in_one_process_count_for_themselves() -> None:

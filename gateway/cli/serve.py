@@ -35,6 +35,9 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def serve(as_json: bool, **options: str | None) -> None:
     """Serve webhooks and deliver their commands, until Ctrl-C or SIGTERM.
 
+    Rules files are watched, and served as soon as they change; SIGHUP loads them at once. A change that has problems is
+    not served: the log, /api/status and the metrics say what is wrong, and the rules before it go on.
+
     Every option is also an environment variable, in brackets. Secrets are only read from the environment, or from the
     file that NAME_FILE names: GATEWAY_ADMIN_TOKEN, INTILERY_AUTH_TOKEN and those of the rules files.
 
@@ -59,12 +62,12 @@ def serve(as_json: bool, **options: str | None) -> None:
 
 async def _serve(settings: Settings, ruleset: Any, bound: Any, *, made_token: str | None, as_json: bool) -> int:
     from gateway.app import create_app
-    from gateway.cli.server import address_of, serving, stop_signals
+    from gateway.cli.server import address_of, reload_signal, serving, stop_signals
 
     app = create_app(settings, ruleset=ruleset, admin_token=made_token)
     log = logging.getLogger("gateway")
     try:
-        with stop_signals() as stopped:
+        with stop_signals() as stopped, reload_signal(app.state.gateway.reloader.ask, closed=stopped.set):
             async with app.router.lifespan_context(app), serving(app, bound, grace=settings.grace):
                 status = await app.state.gateway.status()
                 _banner(status, address_of(bound), made_token=made_token, as_json=as_json)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gc
+import os
 import signal
 import socket
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -146,6 +147,32 @@ def stop_signals() -> Iterator[asyncio.Event]:
     finally:
         for number in signals:
             loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def reload_signal(ask: Callable[[], None], *, closed: Callable[[], None]) -> Iterator[None]:
+    """Call ``ask`` at each SIGHUP; ``closed`` where it says that the terminal that this was started from is gone."""
+    loop = asyncio.get_running_loop()
+    at_terminal = _at_terminal()
+
+    def hung_up() -> None:
+        if at_terminal and not _at_terminal():
+            closed()
+        else:
+            ask()
+
+    loop.add_signal_handler(signal.SIGHUP, hung_up)
+    try:
+        yield
+    finally:
+        loop.remove_signal_handler(signal.SIGHUP)
+
+
+def _at_terminal() -> bool:
+    try:
+        return os.isatty(0)
+    except OSError:
+        return False
 
 
 def run(main: Coroutine[Any, Any, int]) -> int:
