@@ -150,11 +150,11 @@ def _exists(constants: Constants) -> Reason:
             if name not in constants:
                 continue
             other = constants[name]
+            if name in ("lt", "lte") and isinstance(other[1].value, str):
+                continue  # An empty text is less than any other.
             nothing = [node for node in _values(other[1]) if node.value in (None, "")]
             if operand.value is False and not nothing:
                 return _never(place, f"exists: false asks for nothing, and {name} for something")
-            if operand.value is True and name in ("eq", "in") and len(nothing) == len(_values(other[1])):
-                return _never(place, f"exists: true asks for something, and {name} for nothing")
     if "is_null" in constants and constants["is_null"][1].value is True:
         for name in ("eq", "in", *_COMPARISONS, "matches"):
             if name in constants and all(node.value is not None for node in _values(constants[name][1])):
@@ -164,7 +164,12 @@ def _exists(constants: Constants) -> Reason:
 
 def _bounds(constants: Constants) -> Reason:
     """Limits that leave no number, or not the one that is asked for."""
-    numbers = {name: as_number(constants[name][1].value) for name in _BOUNDS if name in constants}
+    # A text is a bound of texts too, in their own order.
+    numbers = {
+        name: as_number(value)
+        for name in _BOUNDS
+        if name in constants and not isinstance(value := constants[name][1].value, str)
+    }
     for low in ("gt", "gte"):
         for high in ("lt", "lte"):
             least, most = numbers.get(low), numbers.get(high)
@@ -300,7 +305,9 @@ def _operand(node: Node) -> object:
         return frozenset(_operand(item) for item in node.items)
     if node.kind == "map":
         return frozenset((key.text, _operand(value)) for key, value in node.entries)
-    return (type(node.value) is str and node.quoted, node.text if isinstance(node.value, str) else node.value)
+    if isinstance(node.value, str):
+        return (node.quoted, node.text)
+    return (type(node.value) is bool, node.value)
 
 
 def _are_same(one: Node, other: Node) -> bool:

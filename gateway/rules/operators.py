@@ -178,20 +178,23 @@ def _regex_problem(said: str, pattern: str) -> tuple[str, int]:
     shown = f"'{rest}'" if rest else f"'{pattern[:40]}'"
     allowed = "allowed is the syntax of RE2"
     if rest.startswith(("(?=", "(?!", "(?<")):
-        return f"matches can't look ahead or behind ({shown}); {allowed}; ask with a second condition, or not:", at
+        return (
+            f"a regular expression can't look ahead or behind ({shown}); {allowed}; ask with a second test, or not:",
+            at,
+        )
     if re.match(r"\\[1-9]", rest):
-        return f"matches can't refer back to a group ({shown}); {allowed}", at
+        return f"a regular expression can't refer back to a group ({shown}); {allowed}", at
     if kind.startswith("missing"):
         missing = kind.removeprefix("missing ").strip() or "something"
-        return f"matches: '{missing}' is missing in the regular expression {shown}", at
+        return f"'{missing}' is missing in the regular expression {shown}", at
     words = {
-        "no argument for repetition operator": "* + ? repeat what stands before them, and nothing does",
-        "invalid character class range": "a range goes upward",
-        "invalid escape sequence": "this escape is not known",
+        "no argument for repetition operator": "nothing before the * + or ? that repeats it",
+        "invalid character class range": "a range that does not go upward",
+        "invalid escape sequence": "an escape that is not known",
         "bad repetition operator": "two repetitions in a row",
-        "invalid repetition size": "at most 1000 repetitions",
+        "invalid repetition size": "more than 1000 repetitions",
     }
-    return f"matches: {words.get(kind, kind)}: {shown}; {allowed}", at
+    return f"the regular expression has {words.get(kind, kind)}: {shown}; {allowed}", at
 
 
 def _times(

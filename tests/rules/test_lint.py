@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.rules.conditions import compile_conditions
@@ -56,7 +56,7 @@ conditions = st.one_of(
 )
 values = st.one_of(st.sampled_from(SCALARS), st.lists(st.sampled_from(SCALARS), max_size=3))
 bodies = st.fixed_dictionaries({}, optional={"a": values, "b": values})
-thorough = settings(max_examples=300, deadline=None)
+thorough = settings(max_examples=500, deadline=None)
 
 
 def node(text: str) -> Node:
@@ -84,16 +84,15 @@ def holds(text: str, body: Any) -> bool | None:
 def test_what_is_called_impossible_never_holds(test: str, value: Any) -> None:
     text = f"{{$.a: {test}}}"
     (read,) = read_conditions(node(text)).tests
-    assume(contradictions(read))
-    assert not holds(text, {"a": value})
-    assert not holds(text, {})
+    if contradictions(read):
+        assert not holds(text, {"a": value})
+        assert not holds(text, {})
 
 
 @thorough
 @given(conditions, conditions, bodies)
 def test_what_is_called_implied_holds(these: str, others: str, body: Any) -> None:
-    assume(implies(read_conditions(node(these)), read_conditions(node(others))))
-    if holds(these, body):
+    if implies(read_conditions(node(these)), read_conditions(node(others))) and holds(these, body):
         assert holds(others, body) is not False
 
 
@@ -101,8 +100,8 @@ def test_what_is_called_implied_holds(these: str, others: str, body: Any) -> Non
 @given(constants, constants, values)
 def test_what_is_asked_for_two_values_is_a_list(one: str, other: str, value: Any) -> None:
     text = f"{{all: [{{$.a: {one}}}, {{$.a: {other}}}]}}"
-    assume(two_values(read_conditions(node(text))))
-    assert isinstance(value, list) or not holds(text, {"a": value})
+    if two_values(read_conditions(node(text))):
+        assert isinstance(value, list) or not holds(text, {"a": value})
 
 
 @given(conditions)

@@ -15,6 +15,7 @@ FINE: tuple[tuple[str, str | dict[str, str | bytes]], ...] = (
     ("hash4", value("$.a # comment")),
     ("json", '{"source": "shop", "verify": "none"}'),
     ("bounds fine", when("$.total: {gte: 5, lte: 5}")),
+    ("exists true beside a list of null", when("$.a: {exists: true, eq: null}")),
     ("list fine", when("all: [{'$.a[*]': paid}, {$.b: 1}]")),
     (
         "stop narrower fine",
