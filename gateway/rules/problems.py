@@ -20,7 +20,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to mend in one file. As text: ``file:line:column: what is wrong; what is allowed``."""
 
     file: str
-    """Relative to the rules folder."""
+    """The way to it from where the folder was named; of texts without a folder, its name."""
     line: int
     """From 1."""
     column: int

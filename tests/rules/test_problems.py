@@ -33,6 +33,7 @@ def said(folder: Path, files: str | Files) -> list[str]:
         found = [f"warning {warning}" for warning in load(written(folder, files), environ=ENVIRON).warnings]
     except RulesError as error:
         found = [str(problem) for problem in error.problems]
+    found = [line.replace(f"{folder}/", "", 1) for line in found]
     alone = isinstance(files, str) or len(files) == 1
     return [line.replace("shop.yaml:", "", 1) for line in found] if alone else found
 
@@ -85,8 +86,15 @@ def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
 
 
 def test_a_file_of_another_ending_is_not_served(tmp_path: Path) -> None:
-    ruleset = load(written(tmp_path, {"shop.yml": value("1")}), environ=ENVIRON)
-    assert [str(warning) for warning in ruleset.warnings] == ["shop.yml:1:1: is not served: only *.yaml is; rename it"]
+    assert said(tmp_path, {"shop.yml": value("1")}) == [
+        "warning shop.yml:1:1: is not served: only *.yaml is; rename it"
+    ]
+
+
+def test_a_problem_names_the_way_to_its_file(tmp_path: Path) -> None:
+    with pytest.raises(RulesError) as error:
+        load(written(tmp_path, value("$.a | uper")), environ=ENVIRON)
+    assert error.value.problems[0].file == str(tmp_path / "shop.yaml")
 
 
 def test_a_file_that_is_too_large(tmp_path: Path) -> None:
@@ -105,7 +113,7 @@ def test_secrets_that_are_not_set_are_pointed_at(tmp_path: Path) -> None:
     unset = "IE_TOKEN is not set (nor IE_TOKEN_FILE)"
     files = {"shop.yaml": "source: shop\nverify:\n  stripe:\n    secret: [$env.A_SECRET, $env.A_SECRET_OLD]\n"}
     ruleset = load(written(tmp_path, {**files, "destinations.yaml": DESTINATIONS}), environ={"UK_TOKEN_FILE": "/uk"})
-    assert [str(warning) for warning in ruleset.warnings] == [
+    assert [str(warning).removeprefix(f"{tmp_path}/") for warning in ruleset.warnings] == [
         "shop.yaml:4:14: source 'shop' is disabled: A_SECRET is not set (nor A_SECRET_FILE)",
         "shop.yaml:4:29: source 'shop' is disabled: A_SECRET_OLD is not set (nor A_SECRET_OLD_FILE)",
         f"destinations.yaml:9:17: destination 'ie' is disabled: {unset}; its commands wait",
