@@ -26,7 +26,24 @@ CONSTANTS = (
     "2026-01-05T10:00:00Z",
     "2026-01-06T10:00:00Z",
 )
-SCALARS = (1, 2, 3, "1", "2", "2.0", "a", "ab", "", None, True, False, "2026-01-05T12:00:00Z", {}, {"x": 1}, [])
+SCALARS: tuple[Any, ...] = (
+    1,
+    2,
+    3,
+    "1",
+    "2",
+    "2.0",
+    "a",
+    "ab",
+    "",
+    None,
+    True,
+    False,
+    "2026-01-05T12:00:00Z",
+    {},
+    {"x": 1},
+    [],
+)
 
 constants = st.sampled_from(CONSTANTS)
 operands = st.one_of(

@@ -1,7 +1,5 @@
 """Keys that are not in the language, at every level of a file."""
 
-# ruff: noqa: E501 - a message stands in one line, as it is printed
-
 from __future__ import annotations
 
 from gateway.rules.examples import EXAMPLE_KEYS, REQUEST_KEYS
