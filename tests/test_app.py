@@ -331,6 +331,8 @@ LOOKING = [
     "/api/webhooks/x",
     "/api/commands",
     "/api/commands/x",
+    "/api/rules",
+    "/api/rules/x",
     "/api/status",
     "/api/openapi.json",
 ]

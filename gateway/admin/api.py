@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admin import views
+from gateway.admin import history, views
 from gateway.admin.access import Access
-from gateway.admin.filters import command_filter, webhook_filter
+from gateway.admin.filters import command_filter, page, webhook_filter
 from gateway.admin.openapi import openapi
 from gateway.admin.trying import attempt_translation
 from gateway.admin.versions import Versions
@@ -93,6 +93,8 @@ class API:
             ("/api/webhooks/{id}", self.webhook),
             ("/api/commands", self.commands),
             ("/api/commands/{id}", self.command),
+            ("/api/rules", self.rules),
+            ("/api/rules/{version}", self.rules_version),
             ("/api/status", self.status),
             ("/api/openapi.json", self.openapi),
         ]
@@ -135,6 +137,12 @@ class API:
 
     async def command(self, request: Request) -> Response:
         return as_json(await views.command(self._running.store, request.path_params["id"]))
+
+    async def rules(self, request: Request) -> Response:
+        return as_json(await history.versions(self._running.store, page(dict(request.query_params))))
+
+    async def rules_version(self, request: Request) -> Response:
+        return as_json(await history.version(self._running.store, request.path_params["version"]))
 
     async def status(self, request: Request) -> Response:
         return as_json(await self._running.status())

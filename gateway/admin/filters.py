@@ -98,6 +98,19 @@ def command_filter(asked: Mapping[str, str], *, now: datetime) -> tuple[CommandF
     return _filter(CommandFilter, COMMAND_FILTERS, asked, now=now)
 
 
+def page(asked: Mapping[str, str]) -> Asked:
+    """Of a list that has no filters.
+
+    :raises UnreadableRequest: a name or a value that is not possible.
+    """
+    if unknown := asked.keys() - {"limit", "cursor"}:
+        raise UnreadableRequest(f"{min(unknown)} is no filter{_near(min(unknown), ())}")
+    try:
+        return Asked(limit=_limit(asked.get("limit", str(Asked().limit))), cursor=asked.get("cursor") or None)
+    except ValueError as error:
+        raise UnreadableRequest(f"limit: {asked['limit'][:80]!r} is not possible; allowed: {error}") from None
+
+
 def _filter(
     kind: type[F],
     table: Mapping[str, tuple[str, Callable[[str], Any]]],

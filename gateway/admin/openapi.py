@@ -16,6 +16,7 @@ _TEXT: Schema = {"type": "string"}
 _WHOLE: Schema = {"type": "integer"}
 _MOMENT: Schema = {"type": "string", "format": "date-time"}
 _ANYTHING: Schema = {}
+_COUNT: Schema = {"type": ["integer", "null"], "description": "null where the version has no such rule."}
 
 _HELP = {
     "state": "Only those in this state.",
@@ -67,6 +68,21 @@ def openapi() -> Schema:
             },
             "/api/commands/{id}": {
                 "get": _operation("One command with its attempts", _ref("Command"), parameters=[_ID], missing=True)
+            },
+            "/api/rules": {
+                "get": _operation(
+                    "The versions of the rules, the last served first, each with its rules' matches before and after",
+                    _page("RulesVersionRow"),
+                    parameters=_query(()),
+                )
+            },
+            "/api/rules/{version}": {
+                "get": _operation(
+                    "One version of the rules with its files",
+                    _ref("RulesVersion"),
+                    parameters=[{**_ID, "name": "version"}],
+                    missing=True,
+                )
             },
             "/api/status": {"get": _operation("Sources, destinations, backlog, store", {"type": "object"})},
             "/api/try": {
@@ -152,7 +168,33 @@ def _schemas() -> dict[str, Schema]:
         "intilery_event_id": _TEXT,
         "attempt_count": _WHOLE,
     }
+    version_row = {
+        "version": _TEXT,
+        "revision": {"type": ["string", "null"], "description": "Of git; +dirty where the files are not those of it."},
+        "loaded_at": _MOMENT,
+        "served": _list(_object(("since", "until"), since=_MOMENT, until={"type": ["string", "null"]})),
+        "before": {"type": ["string", "null"], "description": "The version that was served before the last span."},
+        "webhooks": {**_WHOLE, "description": "How many met it when they were received."},
+        "rules": _list(
+            _object(
+                ("source", "rule", "matches", "webhooks"),
+                source=_TEXT,
+                rule=_TEXT,
+                matches=_COUNT,
+                webhooks={**_WHOLE, "description": "Of the source, under this version."},
+                matches_before=_COUNT,
+                webhooks_before=_WHOLE,
+                change={"enum": ["new", "removed", "stopped"]},
+            )
+        ),
+    }
     return {
+        "RulesVersionRow": _object(("version", "served", "webhooks", "rules"), **version_row),
+        "RulesVersion": _object(
+            ("version", "served", "webhooks", "rules", "files"),
+            **version_row,
+            files={"type": "object", "additionalProperties": _TEXT, "description": "Texts by file name."},
+        ),
         "MappingProblem": _object(
             ("rule", "message"), rule=_TEXT, field=_TEXT, path=_TEXT, message=_TEXT, element=_TEXT
         ),

@@ -21,6 +21,7 @@ from gateway.cli.rules import check, test, try_
 from gateway.cli.sandbox import sandbox
 from gateway.cli.schema import schema
 from gateway.cli.serve import serve
+from gateway.cli.versions import rules
 
 
 @click.group(cls=ReportingGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -53,6 +54,7 @@ for _command in (
     commands,
     show,
     replay,
+    rules,
     reference,
 ):
     main.add_command(_command)

@@ -29,6 +29,8 @@ class Reader(Protocol):
     def webhook(self, id: str) -> View: ...
     def commands(self, asked: Mapping[str, str]) -> View: ...
     def replay(self, id: str) -> View: ...
+    def rules_versions(self, asked: Mapping[str, str]) -> View: ...
+    def rules_version(self, version: str) -> View: ...
 
 
 def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -74,6 +76,12 @@ class ServerReader:
 
     def replay(self, id: str) -> View:
         return self._ask("POST", "/api/replay", body={"id": id})
+
+    def rules_versions(self, asked: Mapping[str, str]) -> View:
+        return self._ask("GET", "/api/rules", asked=asked)
+
+    def rules_version(self, version: str) -> View:
+        return self._ask("GET", f"/api/rules/{quote(version, safe='')}")
 
     def try_(self, asked: Mapping[str, Any]) -> View:
         """``POST /api/try``."""
@@ -145,6 +153,17 @@ class StoreReader:
             return await views.replay(store, ruleset, id, now=_now())
 
         return self._with(again)
+
+    def rules_versions(self, asked: Mapping[str, str]) -> View:
+        from gateway.admin import filters, history
+
+        page = filters.page(asked)
+        return self._with(lambda store: history.versions(store, page))
+
+    def rules_version(self, version: str) -> View:
+        from gateway.admin import history
+
+        return self._with(lambda store: history.version(store, version))
 
     def _with(self, question: Callable[[Any], Awaitable[T]]) -> T:
         from gateway.store import open_store

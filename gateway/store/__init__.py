@@ -229,8 +229,8 @@ class Store(Protocol):
     async def rules_history(self, version: str) -> VersionHistory:
         """:raises NotFound: no such version."""
 
-    async def rules_histories(self, *, limit: int = 50) -> Sequence[VersionHistory]:
-        """The last ``limit`` versions, the last served first; then those that were never served."""
+    async def rules_histories(self, *, limit: int = 50, skip: int = 0) -> Sequence[VersionHistory]:
+        """``limit`` versions behind the first ``skip``: the last served first, at the end those never served."""
 
     # -- delivery --------------------------------------------------------------------------------------------------
 

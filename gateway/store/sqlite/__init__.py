@@ -156,8 +156,8 @@ class SQLiteStore:
     async def rules_history(self, version: str) -> VersionHistory:
         return await self._open().lookups.read(versions.find_history, version)
 
-    async def rules_histories(self, *, limit: int = 50) -> Sequence[VersionHistory]:
-        return await self._open().lists.read(versions.list_histories, limit=limit)
+    async def rules_histories(self, *, limit: int = 50, skip: int = 0) -> Sequence[VersionHistory]:
+        return await self._open().lists.read(versions.list_histories, limit=limit, skip=skip)
 
     # -- delivery --------------------------------------------------------------------------------------------------
 

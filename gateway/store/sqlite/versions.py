@@ -39,7 +39,7 @@ _VERSION = "SELECT {columns}, files FROM rules_versions WHERE version = ?".repla
 _VERSIONS = """
 SELECT {columns} FROM rules_versions AS v
 ORDER BY (SELECT max(seq) FROM rules_served AS s WHERE s.version = v.version) DESC NULLS LAST, loaded_at DESC, version
-LIMIT ?
+LIMIT ? OFFSET ?
 """.replace("{columns}", VERSION_COLUMNS)
 _SPANS = "SELECT seq, since, until FROM rules_served WHERE version = ? ORDER BY seq"
 _SPAN_BEFORE = "SELECT version FROM rules_served WHERE seq < ? ORDER BY seq DESC LIMIT 1"
@@ -105,9 +105,9 @@ def find_history(db: sqlite3.Connection, version: str) -> VersionHistory:
     return _history(db, row)
 
 
-def list_histories(db: sqlite3.Connection, *, limit: int) -> list[VersionHistory]:
+def list_histories(db: sqlite3.Connection, *, limit: int, skip: int) -> list[VersionHistory]:
     """The last served first."""
-    return [_history(db, row) for row in db.execute(_VERSIONS, (limit,)).fetchall()]
+    return [_history(db, row) for row in db.execute(_VERSIONS, (limit, skip)).fetchall()]
 
 
 def _history(db: sqlite3.Connection, row: Sequence[Any]) -> VersionHistory:
