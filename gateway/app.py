@@ -24,10 +24,13 @@ from gateway import __version__
 from gateway.admin.access import Access
 from gateway.admin.api import API, as_json, problem_response
 from gateway.admin.versions import Versions
+from gateway.backoff import Backoff
 from gateway.credentials import Credentials
 from gateway.delivery.dispatch import Dispatcher
 from gateway.errors import SettingsError, StoreError
-from gateway.inbound.receive import HOOKS, Receiver, hook_path, unset_secrets
+from gateway.inbound.api_client import APIClient
+from gateway.inbound.fetch import Fetcher
+from gateway.inbound.receive import HOOKS, Receiver, hook_path, unset_credentials
 from gateway.intilery.client import Client
 from gateway.intilery.contract import Destination, timestamp
 from gateway.reload import Reloader, RulesServed, rules_of
@@ -77,6 +80,16 @@ class Gateway:
             give_up_after=settings.give_up,
             grace=settings.grace,
         )
+        self.api_client = APIClient(credential=self.credential)
+        self.fetcher = Fetcher(
+            self.store,
+            self.api_client,
+            ruleset=lambda: self.ruleset,
+            wake=self.wake,
+            emit=self.telemetry.fetching,
+            backoff=Backoff(give_up_after=settings.give_up),
+            now=now,
+        )
         self.reloader = Reloader(
             settings.rules,
             destinations=settings.destinations,
@@ -117,6 +130,8 @@ class Gateway:
         try:
             await self.store.serve_rules(self.ruleset.version, rules_of(self.ruleset), now=self.now())
             self.telemetry.reloaded(RulesServed(ruleset=self.ruleset, at=self.now()))
+            if self.receives:
+                await self.fetcher.start()
             if self.delivers:
                 await self._recall_destinations()
                 await self.dispatcher.start()
@@ -130,6 +145,8 @@ class Gateway:
         """End what is on its way, within the grace period, and close. Idempotent."""
         self.started_at = None
         await self.reloader.stop()
+        await self.fetcher.stop()
+        await self.api_client.aclose()
         await self.dispatcher.stop()
         await self.client.aclose()
         await self.store.close()
@@ -158,6 +175,8 @@ class Gateway:
     def wake(self, destinations: Collection[str] | None = None) -> None:
         """Commands for these destinations, or for any, were written."""
         self.dispatcher.wake(self.destinations if destinations is None else destinations)
+        if destinations is None:
+            self.fetcher.look()
 
     async def unready(self) -> list[str]:
         """Why webhooks can't be taken in now; nothing where they can."""
@@ -201,10 +220,11 @@ class Gateway:
                     "name": source.name,
                     "title": source.title,
                     "hook": hook_path(source),
-                    "unset": list(unset_secrets(source.verify, self.credential)),
+                    "unset": list(unset_credentials(source, self.credential)),
                 }
                 for source in self.ruleset.sources.values()
             ],
+            "fetching": self.fetcher.status(),
             "destinations": [
                 {
                     "name": name,
@@ -287,6 +307,7 @@ def create_app(
         store=gateway.store,
         credential=gateway.credential,
         wake=gateway.wake,
+        fetch=gateway.fetcher.add,
         emit=gateway.telemetry.received,
         max_body=settings.max_body,
         body_timeout=settings.body_timeout,

@@ -14,6 +14,9 @@
     │   └── NotStored              503
     ├── Unparseable                a verified body is not what it says: kept, answered 200
     ├── MappingError               a rule met a payload that it can't make a command of: kept, answered 200
+    ├── FetchError                 one attempt at getting what a webhook points to failed
+    │   ├── FetchRefused           permanent: a person has to mend something
+    │   └── FetchUnavailable       try again
     ├── DeliveryError              one attempt at sending failed; its class is its outcome
     │   ├── Refused                permanent: Intilery said no to this command
     │   ├── Unauthorised           not the command's fault: the destination's token or address
@@ -150,6 +153,27 @@ class MappingError(GatewayError):
         self.rule = rule
         self.field = field
         self.path = path
+
+
+class FetchError(GatewayError):
+    """One attempt at getting what a webhook points to failed. The message holds no secret.
+
+    ``status`` is the HTTP status where an answer came; ``retry_after`` is in seconds, where the answer gave it.
+    """
+
+    def __init__(self, message: str, *, status: int | None = None, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.status = status
+        self.retry_after = retry_after
+
+
+class FetchRefused(FetchError):
+    """The API says no, or its answer can't be used: asking again would change nothing."""
+
+
+class FetchUnavailable(FetchError):
+    """The API is in trouble or asks to wait, or a credential is not set."""
 
 
 class DeliveryError(GatewayError):

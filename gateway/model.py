@@ -131,6 +131,8 @@ class Fetched(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     """Its secrets by name, never by value: ``https://api.example.com/orders/7?key=$env.KEY``."""
     method: str = "GET"
+    digest: str = ""
+    """Of the whole request: a replay uses the answer where it would ask the same."""
     status: int | None = None
     """Of the last attempt, where an answer came."""
     at: datetime | None = None

@@ -25,6 +25,8 @@ from gateway.delivery import (
     StoreFailed,
     Stumbled,
 )
+from gateway.errors import StoreError
+from gateway.inbound import fetch
 from gateway.inbound.receive import Received
 from gateway.model import CommandState
 from gateway.reload import ReloadRecord, RulesRefused, RulesServed
@@ -61,6 +63,12 @@ class Telemetry:
             "gateway_commands_made",
             "Commands that webhooks were translated into.",
             ("source",),
+            registry=self.registry,
+        )
+        self._fetches = Counter(
+            "gateway_fetches",
+            "Attempts at fetching what webhooks point to, by how they ended.",
+            ("source", "fetch", "outcome"),
             registry=self.registry,
         )
         self._attempts = Counter(
@@ -176,6 +184,31 @@ class Telemetry:
                 verdict.reason or "no reason given",
                 extra={"fields": {"command": command.id, "rule": command.rule, "source": command.source}},
             )
+
+    def fetching(self, record: fetch.Record) -> None:
+        """Something happened to a webhook that waits for data."""
+        match record:
+            case fetch.FetchMade():
+                self._fetches.labels(record.source, record.name, record.outcome).inc()
+                if record.message is not None:
+                    _log.log(
+                        logging.INFO if record.outcome == "again" else logging.ERROR,
+                        "%s: fetch %s: %s: %s",
+                        record.source,
+                        record.name,
+                        record.outcome.replace("_", " "),
+                        record.message,
+                        extra={"fields": {"webhook": record.webhook_id}},
+                    )
+            case fetch.ThinTranslated():
+                self._webhooks.labels(record.source, record.state.value).inc()
+                if record.commands:
+                    self._commands.labels(record.source).inc(record.commands)
+            case fetch.FetchStumbled(error=StoreError()):
+                self.store_failed("fetch")
+                _log.error("%s: the store failed while fetching: %s", record.source or "fetching", record.error)
+            case fetch.FetchStumbled():
+                _log.error("%s: fetching stumbled and goes on", record.source or "fetching", exc_info=record.error)
 
     def store_failed(self, verb: str) -> None:
         """A verb of the store raised."""

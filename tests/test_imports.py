@@ -50,6 +50,10 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "intilery.client": (*VOCABULARY, "backoff", "intilery.contract", "intilery.answers"),
     "intilery.sandbox.*": (*VOCABULARY, "intilery.contract", "intilery.sandbox.*"),
     # The two verbs: one never sees the client, the other never the rules.
+    "inbound.addresses": (),
+    "inbound.api_client": (*VOCABULARY, "backoff", "rules.fetches", "inbound.addresses", *PAYLOADS),
+    "inbound.thin": (*VOCABULARY, "rules.*", *PAYLOADS),
+    "inbound.fetch": (*VOCABULARY, "backoff", "rules.*", "store", "inbound.*"),
     "inbound.arrival": (*VOCABULARY, "rules.*", "store", "inbound.*"),
     "inbound.exchange": (*VOCABULARY, "problem", "store"),
     "inbound.receive": (*VOCABULARY, "problem", "rules", "store", "inbound.*"),

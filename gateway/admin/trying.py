@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from gateway.admin.views import tried
-from gateway.errors import UnknownSource, Unparseable
+import msgspec
+
+from gateway.admin.views import tried, wanted_row
+from gateway.errors import MappingError, UnknownSource, Unparseable, UnreadableRequest
 from gateway.inbound.arrival import arrival_of, read_body, source_of
-from gateway.model import Webhook, new_webhook_id
-from gateway.rules import Ruleset, translate
+from gateway.model import MappingProblem, Webhook, WebhookState, new_webhook_id
+from gateway.rules import Ruleset, Translation, translate
+from gateway.rules.fetches import FetchRequest
+from gateway.rules.fetching import canned, fetched_for
 
 
 def attempt_translation(
@@ -23,10 +27,12 @@ def attempt_translation(
     query: str,
     path: str,
     now: datetime,
+    fetched: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The shape of ``gateway try --json``. The signature is not looked at: a person shows the payload, not a sender.
 
-    Without a content type ``body`` is read as JSON where it looks like it.
+    Without a content type ``body`` is read as JSON where it looks like it. Nothing is fetched: ``fetched`` holds
+    answers by the fetch's name (None: it is not there), and a fetch without one is missing for the rules.
 
     :raises UnknownSource: no such source, or a path that it does not take.
     """
@@ -51,4 +57,16 @@ def attempt_translation(
         parsed = read_body(webhook, found)
     except Unparseable as error:
         return tried(source, error)
-    return tried(source, translate(found, arrival_of(webhook, body=parsed, path=parts), now=now, trace=True))
+    arrival = arrival_of(webhook, body=parsed, path=parts)
+    given, asked = fetched or {}, list[FetchRequest]()
+    for name in given:
+        if all(fetch.name != name for fetch in found.fetches):
+            known = ", ".join(fetch.name for fetch in found.fetches) or "nothing"
+            raise UnreadableRequest(f"source {source} does not fetch {name[:60]!a}; it fetches: {known}")
+    try:
+        answers = fetched_for(found, arrival, canned(given, asked))[0] if found.fetches else None
+        translation = translate(found, msgspec.structs.replace(arrival, fetched=answers), now=now, trace=True)
+    except MappingError as error:
+        problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
+        translation = Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
+    return tried(source, translation, [wanted_row(one, given=one.fetch.name in given) for one in asked])

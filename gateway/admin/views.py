@@ -6,6 +6,7 @@ Moments are ISO 8601 in UTC with milliseconds. What is None is left out, but for
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -16,10 +17,12 @@ from gateway.admin.filters import Asked
 from gateway.admin.versions import Versions
 from gateway.errors import UnknownSource, Unparseable, UnreadableRequest
 from gateway.inbound.arrival import retraced, retranslated
+from gateway.inbound.thin import is_final
 from gateway.intilery.contract import timestamp
-from gateway.model import Attempt, Command, MappingProblem, Webhook
+from gateway.model import Attempt, Command, Fetched, Fetching, MappingProblem, Webhook, WebhookState
 from gateway.rules import Ruleset, Translation
-from gateway.store import CommandFilter, Store, WebhookFilter
+from gateway.rules.fetches import FetchRequest
+from gateway.store import CommandFilter, Reception, Retranslation, Store, WebhookFilter
 
 View = dict[str, Any]
 """A JSON object, its numbers exact."""
@@ -60,7 +63,12 @@ async def webhook(store: Store, versions: Versions, id: str) -> View:
     view["method"], view["path"], view["query"] = found.method, found.path, found.query
     view["headers"] = [list(header) for header in found.headers]
     view["body"], view["body_encoding"] = _body(found.body)
-    view["trace"], missing = await _trace(versions, found)
+    fetching = await store.fetching(id)
+    if fetching is not None:
+        view["fetches"] = [fetched_row(one) for one in fetching.fetches]
+        if found.state is WebhookState.FETCHING:
+            view["next_try"] = timestamp(fetching.due_at or fetching.since)
+    view["trace"], missing = await _trace(versions, found, fetching)
     if missing:
         view["trace_missing"] = missing
     made: list[View] = []
@@ -83,8 +91,11 @@ async def command(store: Store, id: str) -> View:
     return await _command_with_attempts(store, await store.command(id))
 
 
-async def replay(store: Store, ruleset: Ruleset, id: str, *, now: datetime) -> View:
+async def replay(store: Store, ruleset: Ruleset, id: str, *, now: datetime, fetch: bool = False) -> View:
     """Run the rules of today over a stored webhook; what has not left is replaced, what was delivered stays.
+
+    What was fetched for it is used again, unless ``fetch`` says to ask anew. Where something has to be asked, the
+    webhook is ``fetching`` again, its commands stay as they are until it is there, and the gateway goes on with it.
 
     ``{"id", "state", "reason"?, "errors", "rules_version", "created", "replaced", "withdrawn", "kept"}``, the last
     four as ids of commands.
@@ -92,9 +103,17 @@ async def replay(store: Store, ruleset: Ruleset, id: str, *, now: datetime) -> V
     :raises NotFound: no such webhook.
     :raises UnknownSource: the rules have no such source.
     """
-    reception = retranslated(ruleset, await store.webhook(id), now=now)
-    done = await store.retranslate(reception, now=now)
-    webhook = reception.webhook
+    webhook = await store.webhook(id)
+    kept = None if fetch else await store.fetching(id)
+    reception = retranslated(ruleset, webhook, now=now, fetching=kept)
+    if isinstance(reception, Reception):
+        done = await store.retranslate(reception, now=now)
+        webhook = reception.webhook
+    else:
+        answered = () if kept is None else tuple(one for one in kept.fetches if is_final(one))
+        await store.note_fetching(id, Fetching(since=now, due_at=now, fetches=answered), again=True)
+        done = Retranslation()
+        webhook = msgspec.structs.replace(webhook, state=WebhookState.FETCHING, reason=None, errors=())
     return _present(
         {
             "id": id,
@@ -110,8 +129,26 @@ async def replay(store: Store, ruleset: Ruleset, id: str, *, now: datetime) -> V
     )
 
 
-def tried(source: str, translation: Translation | Unparseable) -> View:
-    """What a payload would become: the shape of ``gateway try --json``."""
+def tried(source: str, translation: Translation | Unparseable, fetches: Sequence[View] = ()) -> View:
+    """What a payload would become: the shape of ``gateway try --json``. ``fetches`` is what would be asked first."""
+    view = _tried(source, translation)
+    return view | ({"fetches": list(fetches)} if fetches else {})
+
+
+def wanted_row(request: FetchRequest, *, given: bool) -> View:
+    """What would be fetched, and whether an answer was given in its place."""
+    return _present(
+        {
+            "name": request.fetch.name,
+            "method": request.fetch.method,
+            "url": request.shown,
+            "with": request.credentials or None,
+            "given": given,
+        }
+    )
+
+
+def _tried(source: str, translation: Translation | Unparseable) -> View:
     if isinstance(translation, Unparseable):
         unreadable = MappingProblem(rule="", field="body", message=str(translation))
         return {
@@ -191,6 +228,21 @@ def attempt_row(attempt: Attempt) -> View:
     )
 
 
+def fetched_row(fetched: Fetched) -> View:
+    """One thing that was fetched: what was asked, how often, and what came."""
+    view = {
+        "name": fetched.name,
+        "method": fetched.method,
+        "url": fetched.url,
+        "status": fetched.status,
+        "at": _moment(fetched.at),
+        "attempts": fetched.attempts,
+        "missing": fetched.missing or None,
+        "message": fetched.message,
+    }
+    return _present(view) | ({} if fetched.answer is None else {"answer": _decode(fetched.answer)})
+
+
 def problem_row(problem: MappingProblem) -> View:
     """Why a rule, or one element of it, made no command."""
     view = {"rule": problem.rule, "field": problem.field, "path": problem.path, "message": problem.message}
@@ -208,15 +260,19 @@ async def _command_with_attempts(store: Store, command: Command) -> View:
     return view
 
 
-async def _trace(versions: Versions, webhook: Webhook) -> tuple[list[View], str | None]:
+async def _trace(versions: Versions, webhook: Webhook, fetching: Fetching | None) -> tuple[list[View], str | None]:
+    if webhook.state is WebhookState.FETCHING:
+        return [], "what it points to is being fetched; its rules run when that is there"
     ruleset = await versions.ruleset(webhook.rules_version)
     if ruleset is None:
         return [], f"rules version {webhook.rules_version or '(none)'} is not kept, or no longer loads"
     try:
-        translation = retraced(ruleset, webhook)
+        translation = retraced(ruleset, webhook, fetching=fetching)
     except UnknownSource as error:
         return [], str(error)
-    return ([], None) if translation is None else (trace_rows(translation), None)
+    if translation is not None:
+        return trace_rows(translation), None
+    return [], "what it points to was not fetched" if webhook.state is WebhookState.UNTRANSLATABLE else None
 
 
 def _tried_command(command: Command) -> View:

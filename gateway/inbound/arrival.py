@@ -13,12 +13,15 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 
-from gateway.errors import UnknownSource, Unparseable
+from gateway.errors import MappingError, UnknownSource, Unparseable
 from gateway.inbound.authentication import NoVerification, redact_headers, redact_query, verify
 from gateway.inbound.payloads import parse
 from gateway.inbound.request import Request, Verified
-from gateway.model import JSON, Webhook, WebhookState
+from gateway.inbound.thin import kept_answers
+from gateway.model import JSON, Fetching, Webhook, WebhookState
 from gateway.rules import Arrival, Ruleset, Source, Translation, translate
+from gateway.rules.fetches import FetchRequest
+from gateway.rules.fetching import fetched_for, first_look
 from gateway.store import Reception
 
 FALLBACK_WINDOW = timedelta(hours=24)
@@ -132,7 +135,8 @@ def translated(
     except Unparseable as error:
         webhook = msgspec.structs.replace(webhook, reason=str(error), dedup_key=fallback_key(webhook))
         return Reception(webhook=webhook, dedup_until=now + FALLBACK_WINDOW)
-    translation = translate(source, arrival_of(webhook, body=body, path=parts), now=now)
+    arrival = arrival_of(webhook, body=body, path=parts)
+    translation = first_look(source, arrival) or translate(source, arrival, now=now)
     key = translation.dedup_key
     until = None if source.dedup_window is None else now + source.dedup_window
     if key is None:
@@ -145,8 +149,12 @@ def translated(
     )
 
 
-def retranslated(ruleset: Ruleset, webhook: Webhook, *, now: datetime) -> Reception:
+def retranslated(
+    ruleset: Ruleset, webhook: Webhook, *, now: datetime, fetching: Fetching | None = None
+) -> Reception | FetchRequest:
     """What the rules of today make of a webhook that the store kept. Its id, its dedup key and its repeats stay.
+
+    ``fetching`` is what was fetched for it; where the rules need more, that is the answer: what is to be asked next.
 
     :raises UnknownSource: the rules no longer have its source, or its source is elsewhere.
     """
@@ -160,25 +168,41 @@ def retranslated(ruleset: Ruleset, webhook: Webhook, *, now: datetime) -> Recept
                 webhook, state=WebhookState.UNPARSEABLE, reason=str(error), errors=(), matched=()
             )
         )
-    translation = translate(source, arrival_of(webhook, body=body, path=parts), now=now)
+    arrival = arrival_of(webhook, body=body, path=parts)
+    try:
+        fetched, wanted = fetched_for(source, arrival, kept_answers(fetching)) if source.fetches else (None, None)
+    except MappingError as error:
+        translation = Translation(
+            state=WebhookState.UNTRANSLATABLE, reason=error.message, event_type=webhook.event_type
+        )
+    else:
+        if wanted is not None:
+            return wanted
+        translation = translate(source, msgspec.structs.replace(arrival, fetched=fetched), now=now)
     return Reception(
         webhook=outcome(webhook, translation, dedup_key=webhook.dedup_key),
         commands=translation.commands,
         cancellations=translation.cancellations,
+        fetching=None if fetching is None else msgspec.structs.replace(fetching, due_at=None),
     )
 
 
-def retraced(ruleset: Ruleset, webhook: Webhook) -> Translation | None:
-    """The translation of a stored webhook with its trace, or None where it can't be read.
+def retraced(ruleset: Ruleset, webhook: Webhook, *, fetching: Fetching | None = None) -> Translation | None:
+    """The translation of a stored webhook with its trace, or None where it can't be read, or where what it points to
+    was not fetched.
 
     :raises UnknownSource: these rules have no such source, or it is elsewhere.
     """
     source, parts = source_of(ruleset, webhook)
     try:
         body = read_body(webhook, source)
-    except Unparseable:
+        arrival = arrival_of(webhook, body=body, path=parts)
+        fetched, wanted = fetched_for(source, arrival, kept_answers(fetching)) if source.fetches else (None, None)
+    except (Unparseable, MappingError):
         return None
-    return translate(source, arrival_of(webhook, body=body, path=parts), now=webhook.received_at, trace=True)
+    if wanted is not None:
+        return None
+    return translate(source, msgspec.structs.replace(arrival, fetched=fetched), now=webhook.received_at, trace=True)
 
 
 def source_of(ruleset: Ruleset, webhook: Webhook) -> tuple[Source, dict[str, str]]:

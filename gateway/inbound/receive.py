@@ -71,8 +71,8 @@ class Receiver:
     """The ASGI application behind ``/hooks/``.
 
     ``ruleset`` gives the rules that are served at the moment of the call; ``wake`` is told the destinations of
-    commands that were just stored; ``emit`` gets one record per request, after the answer. ``max_body`` (bytes)
-    bounds every source, whatever its own limit is.
+    commands that were just stored, ``fetch`` the source and the id of a webhook that waits for data; ``emit`` gets one
+    record per request, after the answer. ``max_body`` (bytes) bounds every source, whatever its own limit is.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Receiver:
         credential: Callable[[str], str | None],
         wake: Callable[[Collection[str]], None],
         emit: Callable[[Received], None],
+        fetch: Callable[[str, str], None] = lambda source, id: None,
         max_body: int = 10_000_000,
         body_timeout: timedelta = timedelta(seconds=10),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -91,6 +92,7 @@ class Receiver:
         self._store = store
         self._credential = credential
         self._wake = wake
+        self._fetch = fetch
         self._emit = emit
         self._max_body = max_body
         self._body_timeout = body_timeout.total_seconds()
@@ -119,6 +121,8 @@ class Receiver:
             return
         if destinations:
             self._wake(destinations)
+        elif record.state is WebhookState.FETCHING:
+            self._fetch(record.source, record.webhook_id)
         await acknowledge(receipt, send)
         self._emit(record)
 
@@ -134,7 +138,7 @@ class Receiver:
         progress.source = source.name
         if scope["method"] != "POST":
             raise MethodNotAllowed(f"{scope['method']} is not answered here; allowed: POST")
-        if unset := unset_secrets(source.verify, self._credential):
+        if unset := unset_credentials(source, self._credential):
             raise NotStored(
                 f"source {source.name} is disabled: {', '.join(unset)} is not set",
                 detail="This source is not set up yet.",
@@ -195,6 +199,14 @@ class _Progress:
     def __init__(self) -> None:
         self.source = ""
         self.unread = False
+
+
+def unset_credentials(source: Source, credential: Callable[[str], str | None]) -> tuple[str, ...]:
+    """The credentials for want of which a source is disabled: what it sends could not be verified, or not fetched."""
+    unset = unset_secrets(source.verify, credential)
+    for fetch in source.fetches:
+        unset += tuple(name for name in fetch.secrets if not credential(name))
+    return unset
 
 
 def unset_secrets(scheme: Scheme, credential: Callable[[str], str | None]) -> tuple[str, ...]:

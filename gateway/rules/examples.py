@@ -14,22 +14,27 @@ from typing import Any
 
 import msgspec
 
-from gateway.errors import Unparseable
+from gateway.errors import MappingError, Unparseable
 from gateway.inbound.authentication import verify
+from gateway.inbound.exact_json import read_json
 from gateway.inbound.payloads import parse
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import NoVerification
 from gateway.intilery.contract import CALLS
-from gateway.model import Command
+from gateway.model import Command, MappingProblem, WebhookState
+from gateway.rules.fetches import FetchRequest
+from gateway.rules.fetching import canned, fetched_for
 from gateway.rules.keys import check_keys
+from gateway.rules.mapping import Report
 from gateway.rules.model import Arrival, Ruleset, Source, Translation
 from gateway.rules.moments import moment
 from gateway.rules.nodes import Node
+from gateway.rules.problems import choices
 from gateway.rules.scope import Codes
 from gateway.rules.translate import translate
 from gateway.rules.values import MISSING, describe
 
-EXAMPLE_KEYS = ("name", "now", "request", "expect", "expect_error", "expect_state")
+EXAMPLE_KEYS = ("name", "now", "request", "fetched", "expect", "expect_error", "expect_state")
 REQUEST_KEYS = ("method", "path", "query", "headers", "body")
 FACTS = ("rule", "destination", "state", "not_before", "expires_at")
 """What may stand beside a command in ``expect``."""
@@ -103,7 +108,7 @@ def _differences(source: Source, node: Node, folder: Path) -> list[str]:
     if not {"expect", "expect_error", "expect_state"} & keys.keys():
         problems.append("expects nothing; it needs expect, expect_error or expect_state")
     try:
-        translation = _translation(source, node, folder)
+        translation = _translation(source, node, folder, report)
     except (ValueError, Unparseable) as error:
         problems.append(str(error))
     if problems:
@@ -121,7 +126,7 @@ def _differences(source: Source, node: Node, folder: Path) -> list[str]:
     return problems
 
 
-def _translation(source: Source, node: Node, folder: Path) -> Translation:
+def _translation(source: Source, node: Node, folder: Path, report: Report) -> Translation:
     now_node = node.get("now")
     now = moment(now_node.value, zone=source.zone) if now_node is not None else datetime.now(UTC)
     request = _request(node, folder)
@@ -144,7 +149,44 @@ def _translation(source: Source, node: Node, folder: Path) -> Translation:
         path=parts,
         received_at=now,
     )
-    return translate(source, arrival, now=now)
+    given = _given(source, node, folder, report)
+    asked: list[FetchRequest] = []
+    try:
+        fetched = fetched_for(source, arrival, canned(given, asked))[0] if source.fetches else None
+    except MappingError as error:
+        problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
+        return Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
+    for wanted in asked:
+        if wanted.fetch.name not in given:
+            report(
+                node,
+                f"fetch {wanted.fetch.name} applies ({wanted.fetch.method} {wanted.shown}) and the example has no "
+                f"answer for it; add fetched: {{{wanted.fetch.name}: {{…}}}}, or null where it is not there",
+            )
+    names = {wanted.fetch.name for wanted in asked}
+    for name in given:
+        if name not in names:
+            report(node, f"fetch {name} does not apply to this webhook, and the example has an answer for it")
+    return translate(source, msgspec.structs.replace(arrival, fetched=fetched), now=now)
+
+
+def _given(source: Source, node: Node, folder: Path, report: Report) -> dict[str, Any]:
+    """The canned answers, by the fetch's name; ``{file: …}`` is one that stands beside."""
+    wanted = node.get("fetched")
+    if wanted is None:
+        return {}
+    if wanted.kind != "map":
+        report(wanted, f"fetched takes a mapping of a fetch's name to its answer; found {wanted.describe()}")
+        return {}
+    known = [fetch.name for fetch in source.fetches]
+    given: dict[str, Any] = {}
+    for key, value in wanted.entries:
+        if key.text not in known:
+            report(key, f"the source fetches no '{key.text}'{choices(key.text, known, what='it fetches')}")
+            continue
+        file = value.get("file") if len(value.entries) == 1 else None
+        given[key.text] = value.plain() if file is None else read_json(_read(folder, file.text))
+    return given
 
 
 def _path_parts(source: Source, path: str) -> dict[str, str]:
@@ -159,6 +201,13 @@ def _parsed(source: Source, request: ExampleRequest, now: datetime) -> Any:
     whole = Request(source=source.name, headers=request.headers, body=request.body, received_at=now)
     verified = verify(NoVerification(), whole, credential=lambda _name: None, now=now)
     return parse(verified, body_type=source.body)
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except OSError as error:
+        raise ValueError(f"the file '{name}' can't be read: {error.strerror}") from None
 
 
 def _at(node: Node, *keys: str) -> Node | None:
@@ -193,10 +242,7 @@ def _request(node: Node, folder: Path) -> ExampleRequest:
         if file is not None:
             path = folder / file.text
             content_type = _CONTENT_TYPES.get(path.suffix, content_type)
-            try:
-                body = path.read_bytes()
-            except OSError as error:
-                raise ValueError(f"the file '{file.text}' can't be read: {error.strerror}") from None
+            body = _read(folder, file.text)
         else:
             body = _encode(given.plain())
     if not any(name == "content-type" for name, _ in headers):

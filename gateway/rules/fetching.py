@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from gateway.errors import MappingError
@@ -10,38 +10,58 @@ from gateway.model import WebhookState
 from gateway.rules.budget import OverBudget
 from gateway.rules.fetches import FetchRequest, request_of
 from gateway.rules.model import Arrival, Source, Translation
-from gateway.rules.scope import EvaluationFailed
+from gateway.rules.scope import UNSET, EvaluationFailed
 from gateway.rules.translate import recognised
 from gateway.rules.values import MISSING
 
-
-def fetched_of(answers: Mapping[str, Any]) -> dict[str, Any]:
-    """What ``$fetch`` reads: without what was not found."""
-    return {name: answer for name, answer in answers.items() if answer is not MISSING}
+Answer = Callable[[FetchRequest], Any]
+"""What is known of a request: the JSON that came, ``MISSING`` where there is none, ``UNSET`` where nobody asked yet."""
 
 
-def next_fetch(source: Source, arrival: Arrival, answers: Mapping[str, Any]) -> FetchRequest | None:
-    """The first fetch that applies and has no answer yet, or None where the rules may run.
+def fetched_for(source: Source, arrival: Arrival, answer: Answer) -> tuple[dict[str, Any], FetchRequest | None]:
+    """What ``$fetch`` reads, by name, and the first request that has no answer yet: without one the rules may run.
 
-    ``answers`` are those so far, by name; ``MISSING`` stands for what was not found (404).
+    A fetch whose conditions do not hold is passed over; whatever is fetched later can't change that.
 
-    :raises MappingError: the request can't be made of this webhook, see
-        :func:`~gateway.rules.fetches.request_of`.
+    :raises MappingError: a request can't be made of this webhook, see :func:`~gateway.rules.fetches.request_of`.
     """
     name = ""
+    fetched: dict[str, Any] = {}
     try:
         scope = recognised(source, arrival)[0]
+        scope.fetched = fetched
         for fetch in source.fetches:
             name = fetch.name
-            if name in answers:
+            if not fetch.when.holds(scope):
                 continue
-            # An earlier one that does not apply stays missing: whatever comes later can't change that.
-            scope.fetched = fetched_of(answers)
-            if fetch.when.holds(scope):
-                return request_of(fetch, scope)
+            request = request_of(fetch, scope)
+            value = answer(request)
+            if value is UNSET:
+                return fetched, request
+            if value is not MISSING:
+                fetched[name] = value
     except (OverBudget, EvaluationFailed) as error:
         raise MappingError(f"fetch {name}: {error}", field=f"fetch.{name}") from None
-    return None
+    return fetched, None
+
+
+def unanswered(request: FetchRequest) -> Any:
+    """Nothing was asked yet."""
+    return UNSET
+
+
+def canned(given: Mapping[str, Any], asked: list[FetchRequest]) -> Answer:
+    """Answers that somebody wrote, by the fetch's name; null says that it is not there.
+
+    ``asked`` gets each request, in order; one without an answer is missing.
+    """
+
+    def answer(request: FetchRequest) -> Any:
+        asked.append(request)
+        found = given.get(request.fetch.name)
+        return MISSING if found is None else found
+
+    return answer
 
 
 def first_look(source: Source, arrival: Arrival) -> Translation | None:
@@ -57,7 +77,7 @@ def first_look(source: Source, arrival: Arrival) -> Translation | None:
         return None  # the translation says so
     state, reason = WebhookState.FETCHING, None
     try:
-        if next_fetch(source, arrival, {}) is None:
+        if fetched_for(source, arrival, unanswered)[1] is None:
             return None
     except MappingError as error:
         state, reason = WebhookState.UNTRANSLATABLE, error.message

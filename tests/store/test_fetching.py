@@ -16,6 +16,8 @@ from tests.store.making import NOW, after, claimed, command, state_of, webhook
 ORDER = Fetched(
     name="order",
     url="https://api.example.com/orders/7?key=$env.KEY",
+    method="POST",
+    digest="abc",
     status=200,
     at=after(1),
     attempts=2,

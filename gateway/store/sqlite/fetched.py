@@ -33,6 +33,7 @@ class _Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     name: str
     url: str
     method: str = "GET"
+    digest: str = ""
     status: int | None = None
     at: datetime | None = None
     attempts: int = 0
@@ -63,6 +64,7 @@ def row_of(id: str, fetching: Fetching) -> Row:
             name=one.name,
             url=one.url,
             method=one.method,
+            digest=one.digest,
             status=one.status,
             at=one.at,
             attempts=one.attempts,
@@ -113,6 +115,7 @@ def find(db: sqlite3.Connection, id: str) -> Fetching | None:
                 name=one.name,
                 url=one.url,
                 method=one.method,
+                digest=one.digest,
                 status=one.status,
                 at=one.at,
                 attempts=one.attempts,
