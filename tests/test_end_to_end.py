@@ -301,7 +301,8 @@ def test_a_signature_written_out_is_the_gateways_own(source: str) -> None:
 
 
 def test_every_sample_of_the_library_is_sent() -> None:
-    files = {path.relative_to(LIBRARY / "samples").with_suffix("").as_posix() for path in LIBRARY.rglob("*.json")}
+    folder = LIBRARY / "samples"
+    files = {path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.json")}
     assert files == {sent.file for sent in SAMPLES}
 
 
