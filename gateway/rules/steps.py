@@ -67,6 +67,8 @@ class _Dynamic:
         if self.param.kind == "value":
             return value
         if is_nothing(value):
+            if self.param.required:
+                raise Unreadable(f"{self.param.name} is {describe(value)}")
             return self.param.default
         if self.param.kind not in PREPARING or type(value) is not str:
             prepared = self._prepared(value)

@@ -149,11 +149,18 @@ class _Run:
                 self._line(rule, False, f"not looked at: rule '{stopped}' matched and says stop")
             elif not rule.enabled:
                 self._line(rule, False, "is switched off (enabled: false)")
-            elif rule.id in candidates and self._matches(rule):
-                self._rule(rule)
-                stopped = rule.name if rule.stop else ""
             else:
-                self._line(rule, False, self._why_not(rule))
+                try:
+                    matches = rule.id in candidates and self._matches(rule)
+                    if matches:
+                        self._rule(rule)
+                except OverBudget as error:
+                    self._line(rule, rule.id in self.matched, str(error))
+                    raise
+                if not matches:
+                    self._line(rule, False, self._why_not(rule))
+                elif rule.stop:
+                    stopped = rule.name
 
     def _why_not(self, rule: Rule) -> str:
         """Looking again, for a person, costs the webhook nothing and leaves nothing behind: with a trace the commands
