@@ -87,6 +87,15 @@ SOURCES: Mapping[str, Shown] = {
         body={"customer": 7, "method": "exp", "country": "IE", "plan": "pro"},
         becomes='- send_email: {userId: "7", method: Express, tier: silver}',
     ),
+    "fetch": Shown(
+        says="The webhook holds only the order's number; the order itself is got from the shop's API.",
+        rules="fetch:\n  order:\n    get: https://api.example.com/orders/{{ $.order_id }}\n"
+        "    bearer: $env.SHOP_TOKEN\n"
+        "rules:\n  - name: Order\n    send_email:\n      userId: $fetch.order.customer\n      assetId: ORDER\n"
+        "      total: $fetch.order.total\n",
+        body={"order_id": 1001}, fetched={"order": {"customer": 7, "total": "49.90"}},
+        becomes='- send_email: {userId: "7", total: "49.90"}', environ={"SHOP_TOKEN": "a-token"},
+    ),
     "limits": Shown(
         says="A larger body is refused before it is read; 1,000,000 bytes where nothing is said.",
         rules="limits: {body: 5000000}\n" + _WELCOME, body=_SEVEN, becomes=_WELCOMED,

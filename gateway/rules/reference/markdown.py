@@ -45,6 +45,8 @@ def at_work(shown: Shown) -> list[str]:
     around = f" with {' and '.join(with_what)}" if with_what else ""
     if "file" not in shown.body:
         lines += [f"A webhook{around}:", "", "```json", spaced(shown.body), "```", ""]
+    if shown.fetched:
+        lines += ["with this answer of the API:", "", "```json", spaced(dict(shown.fetched)), "```", ""]
     if shown.becomes != "[]":
         lines += ["becomes", "", "```yaml fragment", shown.becomes, "```", ""]
     elif shown.state is not None and "cancelled" not in shown.facts:

@@ -9,7 +9,7 @@ from gateway.intilery.contract import FIELDS
 from gateway.rules.conditions import GROUPS
 from gateway.rules.destinations import KEYS as DESTINATION_KEYS
 from gateway.rules.filters import FILTERS, SUBJECTS, Example, Filter
-from gateway.rules.keys import DEFAULT_KEYS, RULE_KEYS, SOURCE_KEYS
+from gateway.rules.keys import DEFAULT_KEYS, FETCH_KEYS, LOGIN_KEYS, OAUTH_KEYS, RULE_KEYS, SOURCE_KEYS
 from gateway.rules.mapping import OPERATORS as OPERATOR_KEYS
 from gateway.rules.operators import OPERATORS
 from gateway.rules.reference.key_examples import RULES, SOURCES
@@ -95,8 +95,17 @@ def _source() -> str:
                 "the gateway before any rule is written.",
             ),
             *keys(SOURCE_KEYS, SOURCES),
+            *_fetch(),
         ]
     )
+
+
+def _fetch() -> list[str]:
+    lines = ["## Keys of `fetch`", "", "Each thing to get has a name, and one of `get` and `post`.", ""]
+    for title, table in (("", FETCH_KEYS), ("`basic`", LOGIN_KEYS), ("`oauth`", OAUTH_KEYS)):
+        lines += [f"Under {title}:", ""] if title else []
+        lines += ["| key | |", "|---|---|", *(f"| `{key}` | {cell(text)} |" for key, text in table.items()), ""]
+    return lines
 
 
 def _rule() -> str:

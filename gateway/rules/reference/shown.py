@@ -42,6 +42,8 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     path: str = ""
     state: str | None = None
     """The webhook's state, where it says more than its commands."""
+    fetched: Mapping[str, Any] = {}
+    """What was fetched, by name."""
     error: Mapping[str, str] = {}
     """The mapping error that is expected: rule, field, path."""
     facts: Mapping[str, str] = {}
@@ -70,6 +72,8 @@ def file_of(shown: Shown) -> str:
         f"    now: {RECEIVED}",
         f"    request: {json.dumps(request, ensure_ascii=False)}",
     ]
+    if shown.fetched:
+        lines.append(f"    fetched: {json.dumps(dict(shown.fetched))}")
     if shown.state is not None:
         lines.append(f"    expect_state: {shown.state}")
     if shown.error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from gateway.rules.reference.key_examples import SOURCES
 from gateway.rules.reference.shown import Shown, Tested
 from gateway.rules.values import MISSING
 
@@ -131,6 +132,7 @@ ROOT_EXAMPLES: Mapping[str, Shown] = {
         body={"customer": 7},
         becomes='- send_email: {userId: "7", received: 2026-01-05T10:00:00.000Z, from: shop}',
     ),
+    "fetch": SOURCES["fetch"],
     "env": Shown(
         says="A secret by its name; the value stays out of the file.",
         rules="verify:\n  header: {name: X-Token, secret: $env.SHOP_SECRET}\n" + _mail(),

@@ -20,6 +20,7 @@ from gateway.rules.schema.calls import call
 from gateway.rules.schema.conditions import conditions, test
 from gateway.rules.schema.destinations import DRAFT, destinations_schema
 from gateway.rules.schema.examples import example
+from gateway.rules.schema.fetch import FETCH
 from gateway.rules.schema.rule import DESTINATION, LET, ZONE, rule
 from gateway.rules.schema.rule import SHAPES as RULE_SHAPES
 from gateway.rules.schema.shapes import ANY_TEXT, Schema, described, ref
@@ -52,6 +53,7 @@ _SHAPES: Final[Mapping[str, Schema]] = {
             "anyOf": [{"type": "object", "minProperties": 1}, {"type": "string", "pattern": "\\.csv$"}]
         },
     },
+    "fetch": FETCH,
     "limits": {
         "type": "object",
         "properties": {

@@ -20,6 +20,7 @@ _EXAMPLE_WORDS: Final = {
     "path": "what stands behind /hooks/{source}/",
     "query": "the query of the address, by name",
     "headers": "the headers, by name",
+    "fetched": "what fetch got, by name: {order: {email: ada@example.com}}",
     "body": "the body as YAML, or {file: samples/order.json}",
 }
 
