@@ -15,6 +15,7 @@ from gateway import __version__
 from gateway.cli.demo import demo
 from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
+from gateway.cli.new import new
 from gateway.cli.reading import commands, replay, show, webhooks
 from gateway.cli.reference import reference
 from gateway.cli.rules import check, test, try_
@@ -50,6 +51,7 @@ for _command in (
     schema,
     library,
     add,
+    new,
     webhooks,
     commands,
     show,
