@@ -5,7 +5,7 @@ ARGS ?=
 PYTEST = $(VENV)/bin/pytest
 INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: run test coverage lint bench lock clean
+.PHONY: run test coverage prove lint docs bench lock clean
 
 run: $(VENV)/.run
 	@$(VENV)/bin/gateway demo $(ARGS)
@@ -19,6 +19,14 @@ coverage: $(VENV)/.dev
 	$(MAKE) test PYTEST="$(VENV)/bin/coverage run -m pytest"
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
+
+# The tests that kill the serving process, a hundred times instead of a few. About ten minutes.
+prove: $(VENV)/.dev
+	PROVE_KILLS=100 $(PYTEST) tests/test_faults.py $(ARGS)
+
+# docs/reference and the schemas, made of the code; a test fails while they are stale.
+docs: $(VENV)/.dev
+	$(VENV)/bin/gateway reference --write docs/reference
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
