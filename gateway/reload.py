@@ -10,7 +10,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable
+import sys
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -28,6 +29,8 @@ AGAIN = 1.0
 """Seconds until the second look at what is bad, or would take rules away."""
 POLL = 2.0
 """Seconds between looks for what no notice comes of: a network's file system, a folder that was replaced."""
+GIVE_WAY = 0.0005
+"""Seconds for which loading may keep the interpreter from the rest of the gateway."""
 
 _log = logging.getLogger(__name__)
 
@@ -185,7 +188,8 @@ class Reloader:
 
     async def _loaded(self) -> Ruleset | Failure:
         try:
-            return await asyncio.to_thread(self._load)
+            with _giving_way():
+                return await asyncio.to_thread(self._load)
         except RulesError as error:
             return Failure(since=self._now(), problems=error.problems)
         except Exception as error:  # a defect of the loader must not stop what is served
@@ -247,6 +251,20 @@ class Reloader:
     async def _state(self) -> object:
         """What tells one state of the files from another without reading them."""
         return await asyncio.to_thread(_stat, self._folder, self._destinations)
+
+
+@contextlib.contextmanager
+def _giving_way() -> Iterator[None]:
+    """Let others have the interpreter after half a millisecond, not after Python's five, while a thread computes.
+
+    A webhook changes threads a few times on its way to the disk and back, and each time it would wait that long.
+    """
+    usual = sys.getswitchinterval()
+    sys.setswitchinterval(min(usual, GIVE_WAY))
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(usual)
 
 
 def takes_away(before: Ruleset, after: Ruleset) -> bool:

@@ -6,18 +6,19 @@ import asyncio
 import contextlib
 import json
 import shutil
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from starlette.applications import Starlette
 
 from gateway.app import Gateway, load_rules
 from gateway.intilery.sandbox import Sandbox, create_sandbox
-from gateway.reload import Reloader, ReloadRecord, RulesServed
+from gateway.reload import Reloader, ReloadRecord, RulesRefused, RulesServed
 from gateway.rules import Ruleset
 from gateway.settings import Settings
 from tests import shop
@@ -322,38 +323,80 @@ async def test_rules_that_the_store_cannot_keep_are_not_served_before_it_can(
     assert parts.reloader.failure is None
 
 
+class Bench:
+    """A reloader over the shop's folder, whose loading a test can change, and what it served and told."""
+
+    def __init__(self, tmp_path: Path) -> None:
+        self.folder = shop.write_rules(tmp_path / "rules")
+        self.settings = Settings.from_environ(shop.environ(tmp_path))
+        self.served = load_rules(self.settings)
+        self.records: list[ReloadRecord] = []
+
+    def reloader(self, load: Callable[[], Ruleset]) -> Reloader:
+        return Reloader(
+            self.folder,
+            load=load,
+            served=lambda: self.served,
+            serve=self.serve,
+            emit=self.records.append,
+            now=lambda: datetime.now(UTC),
+        )
+
+    async def serve(self, ruleset: Ruleset) -> None:
+        self.served = ruleset
+
+    async def told(self, reloader: Reloader) -> ReloadRecord:
+        """The first record."""
+        reloader.start()
+
+        async def is_told() -> bool:
+            return bool(self.records)
+
+        await shop.until(is_told)
+        await reloader.stop()
+        return self.records[0]
+
+
 async def test_what_was_read_while_it_was_written_is_read_again(tmp_path: Path) -> None:
     """A set that is half of before and half of after loads well, and is not what anybody wrote."""
-    folder = shop.write_rules(tmp_path / "rules")
-    settings = Settings.from_environ(shop.environ(tmp_path))
-    served = load_rules(settings)
-    records: list[ReloadRecord] = []
-    pending = [shop.BRANDS.replace("Welcome", "Good day")]
+    bench = Bench(tmp_path)
+    pending = [shop.BRANDS.replace("One file", "A file for")]
 
     def load() -> Ruleset:
-        ruleset = load_rules(settings)
+        ruleset = load_rules(bench.settings)
         if pending:
-            (folder / "brands.yaml").write_text(pending.pop())
+            (bench.folder / "brands.yaml").write_text(pending.pop())
         return ruleset
 
-    async def serve(ruleset: Ruleset) -> None:
-        nonlocal served
-        served = ruleset
-
-    reloader = Reloader(
-        folder, load=load, served=lambda: served, serve=serve, emit=records.append, now=lambda: datetime.now(UTC)
-    )
-    (folder / "shop.yaml").write_text(titled(1))
-    reloader.start()
-
-    async def taken() -> bool:
-        return bool(records)
-
-    await shop.until(taken)
-    await reloader.stop()
-    [record] = records
+    (bench.folder / "shop.yaml").write_text(titled(1))
+    record = await bench.told(bench.reloader(load))
     assert isinstance(record, RulesServed)
     assert record.changed == ("brands.yaml", "shop.yaml")
+
+
+async def test_a_defect_of_loading_is_told_and_leaves_what_is_served(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    before = bench.served
+
+    def load() -> Ruleset:
+        raise ZeroDivisionError("a defect")
+
+    (bench.folder / "shop.yaml").write_text(titled(1))
+    record = await bench.told(bench.reloader(load))
+    assert isinstance(record, RulesRefused)
+    assert str(record.failure) == "loading broke off: ZeroDivisionError: a defect"
+    assert bench.served is before
+
+
+async def test_asking_after_a_commit_gives_the_same_text_its_revision(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    committed = msgspec.structs.replace(bench.served.version, revision="0123456789ab")
+    reloader = bench.reloader(lambda: msgspec.structs.replace(bench.served, version=committed))
+    reloader.ask()
+    record = await bench.told(reloader)
+    assert isinstance(record, RulesServed)
+    assert record.changed == ()
+    assert bench.served.version == committed
 
 
 # -- where the files are ------------------------------------------------------------------------------------------
