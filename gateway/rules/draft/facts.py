@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from gateway.rules.draft.finder import Finder, Guess
 from gateway.rules.draft.payload import Leaf, expression, normal
@@ -12,7 +13,9 @@ from gateway.rules.moments import moment
 from gateway.rules.values import as_number, as_text
 
 _CURRENCY = re.compile(r"[A-Za-z]{3}\Z")
-_LISTS = frozenset(("lineitems", "items", "products", "lines", "orderitems", "cartitems", "orderlines", "cart"))
+_LISTS = frozenset(
+    ("lineitems", "items", "products", "lines", "orderitems", "cartitems", "orderlines", "cart", "rooms", "tickets")
+)
 _LINE = {
     "title": ("title", "name", "productname", "description", "label"),
     "quantity": ("quantity", "qty", "count"),
@@ -21,7 +24,7 @@ _LINE = {
 }
 _TIMES = (
     "occurredat", "eventtime", "eventtimestamp", "eventts", "createdat", "createdtime", "created", "datecreatedgmt",
-    "timestamp", "eventdate", "submittedat", "updatedat", "time", "date", "ts",
+    "timestamp", "sentat", "eventat", "eventdate", "submittedat", "updatedat", "time", "date", "ts",
 )  # fmt: skip
 _NUMBERS = (
     "ordernumber", "number", "bookingnumber", "confirmationcode", "reference", "invoicenumber", "bookingid", "orderid",
@@ -45,8 +48,8 @@ def data(finder: Finder, *, minor_units: bool) -> dict[str, Guess]:
     """Facts for the asset, by the names that the command gets."""
     found: dict[str, Guess | None] = {
         "number": finder.guess("number of the order or booking", _first(finder, _NUMBERS, _is_short)),
-        "startsAt": finder.guess("when it begins", _first(finder, _STARTS, _is_time), " | date"),
-        "endsAt": finder.guess("when it ends", _first(finder, _ENDS, _is_time), " | date"),
+        "startsAt": _local(finder, "when it begins", _STARTS),
+        "endsAt": _local(finder, "when it ends", _ENDS),
     }
     total = _first(finder, _TOTALS, lambda value: as_number(value) is not None)
     currency = _first(finder, ("currency", "currencycode", "presentmentcurrency"), _is_currency)
@@ -80,6 +83,14 @@ def items(finder: Finder) -> tuple[Guess, dict[str, str]] | None:
     return None
 
 
+def _local(finder: Finder, what: str, keys: tuple[str, ...]) -> Guess | None:
+    """A time; one that names no zone stays as it is written, until somebody says the zone."""
+    leaf = _first(finder, keys, lambda value: _is_time(value, zone=ZoneInfo("UTC")))
+    if leaf is None or _is_time(leaf.value):
+        return finder.guess(what, leaf, " | date")
+    return finder.guess(what, leaf, note="; it names no time zone: with zone: at the top, | date reads it")
+
+
 def _first(finder: Finder, keys: tuple[str, ...], fits: Callable[[Any], bool]) -> Leaf | None:
     def score(leaf: Leaf) -> int | None:
         return -(keys.index(leaf.key) // 3) if leaf.key in keys and fits(leaf.value) else None
@@ -87,11 +98,11 @@ def _first(finder: Finder, keys: tuple[str, ...], fits: Callable[[Any], bool]) -
     return finder.best(finder.of_event(score))
 
 
-def _is_time(value: Any) -> bool:
+def _is_time(value: Any, *, zone: ZoneInfo | None = None) -> bool:
     if isinstance(value, bool):
         return False
     try:
-        moment(value, zone=None)
+        moment(value, zone=zone)
     except ValueError:
         return False
     return True
