@@ -24,8 +24,10 @@ from gateway.errors import (
     Rejected,
     StoreError,
     UnknownSource,
+    Unparseable,
     UnreadableRequest,
 )
+from gateway.inbound.exact_json import read_json
 from gateway.problem import PROBLEM_TYPE, problem_body
 from gateway.rules import Ruleset
 from gateway.store import Store
@@ -70,12 +72,16 @@ class TryRequest(msgspec.Struct, forbid_unknown_fields=True):
     headers: dict[str, str] = {}
     query: str = ""
     path: str = ""
+    fetched: dict[str, msgspec.Raw] = {}
+    """Answers in place of what would be fetched, by name: any JSON; null says that it is not there."""
 
 
 class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True):
     """The body of ``POST /api/replay``."""
 
     id: str
+    fetch: bool = False
+    """Ask anew for what the webhook points to, instead of using what was fetched."""
 
 
 class API:
@@ -170,6 +176,7 @@ class API:
                 query=asked.query,
                 path=asked.path,
                 now=self._running.now(),
+                fetched=_answers(asked.fetched),
             )
         )
 
@@ -177,11 +184,18 @@ class API:
         asked = await _decoded(request, ReplayRequest)
         running = self._running
         try:
-            done = await views.replay(running.store, running.ruleset, asked.id, now=running.now())
+            done = await views.replay(running.store, running.ruleset, asked.id, now=running.now(), fetch=asked.fetch)
         except UnknownSource as error:
             return problem_response(409, "Conflict", str(error))
         running.wake()
         return as_json(done)
+
+
+def _answers(given: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
+    try:
+        return {name: read_json(bytes(answer)) for name, answer in given.items()}
+    except Unparseable as error:
+        raise UnreadableRequest(f"fetched: {error}") from error
 
 
 async def _decoded(request: Request, shape: type[T]) -> T:

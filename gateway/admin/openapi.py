@@ -97,6 +97,7 @@ def openapi() -> Schema:
                         headers={"type": "object", "additionalProperties": _TEXT},
                         query=_TEXT,
                         path={"type": "string", "description": "What stands behind /hooks/{source}/."},
+                        fetched={"type": "object", "description": "Answers by fetch, in place of what would be asked."},
                     ),
                     missing=True,
                 )
@@ -105,7 +106,11 @@ def openapi() -> Schema:
                 "post": _operation(
                     "Run the rules of today over a stored webhook; what was delivered stays",
                     _ref("Replayed"),
-                    body=_object(("id",), id=_TEXT),
+                    body=_object(
+                        ("id",),
+                        id=_TEXT,
+                        fetch={"type": "boolean", "description": "Ask anew for what the webhook points to."},
+                    ),
                     missing=True,
                 )
             },
@@ -220,6 +225,20 @@ def _schemas() -> dict[str, Schema]:
             trace=_list(_ref("TraceLine")),
             trace_missing={"type": "string", "description": "Why there is no trace."},
             commands=_list(_ref("Command")),
+            fetches=_list(_ref("Fetched")),
+            next_try={**_MOMENT, "description": "Of a webhook that is fetching."},
+        ),
+        "Fetched": _object(
+            ("name", "method", "url", "attempts"),
+            name=_TEXT,
+            method=_TEXT,
+            url={"type": "string", "description": "Its secrets by name."},
+            status=_WHOLE,
+            at=_MOMENT,
+            attempts=_WHOLE,
+            missing={"type": "boolean", "description": "It is not there (404)."},
+            message=_TEXT,
+            answer=_ANYTHING,
         ),
         "CommandRow": _object(("id", "webhook", "command", "state"), **command_row),
         "Command": _object(
@@ -244,6 +263,16 @@ def _schemas() -> dict[str, Schema]:
             trace=_list(_ref("TraceLine")),
             errors=_list(_ref("MappingProblem")),
             warnings=_list(_ref("MappingProblem")),
+            fetches=_list(
+                _object(
+                    ("name", "method", "url", "given"),
+                    name=_TEXT,
+                    method=_TEXT,
+                    url=_TEXT,
+                    given={"type": "boolean"},
+                    **{"with": _TEXT},
+                )
+            ),
         ),
         "Replayed": _object(
             ("id", "state", "created", "replaced", "withdrawn", "kept"),

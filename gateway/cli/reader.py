@@ -28,7 +28,7 @@ class Reader(Protocol):
     def webhooks(self, asked: Mapping[str, str]) -> View: ...
     def webhook(self, id: str) -> View: ...
     def commands(self, asked: Mapping[str, str]) -> View: ...
-    def replay(self, id: str) -> View: ...
+    def replay(self, id: str, *, fetch: bool = False) -> View: ...
     def rules_versions(self, asked: Mapping[str, str]) -> View: ...
     def rules_version(self, version: str) -> View: ...
 
@@ -74,8 +74,8 @@ class ServerReader:
     def commands(self, asked: Mapping[str, str]) -> View:
         return self._ask("GET", "/api/commands", asked=asked)
 
-    def replay(self, id: str) -> View:
-        return self._ask("POST", "/api/replay", body={"id": id})
+    def replay(self, id: str, *, fetch: bool = False) -> View:
+        return self._ask("POST", "/api/replay", body={"id": id} | ({"fetch": True} if fetch else {}))
 
     def rules_versions(self, asked: Mapping[str, str]) -> View:
         return self._ask("GET", "/api/rules", asked=asked)
@@ -141,7 +141,7 @@ class StoreReader:
         chosen, page = filters.command_filter(asked, now=_now())
         return self._with(lambda store: views.commands(store, chosen, page))
 
-    def replay(self, id: str) -> View:
+    def replay(self, id: str, *, fetch: bool = False) -> View:
         from gateway.admin import views
         from gateway.app import load_rules
 
@@ -150,7 +150,7 @@ class StoreReader:
         async def again(store: Any) -> View:
             # The text first: the webhook will name this version.
             await store.remember_rules(ruleset.version)
-            return await views.replay(store, ruleset, id, now=_now())
+            return await views.replay(store, ruleset, id, now=_now(), fetch=fetch)
 
         return self._with(again)
 

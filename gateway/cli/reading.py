@@ -143,17 +143,20 @@ def show(id: str, as_json: bool, server: str | None, store: str | None) -> None:
 
 @click.command()
 @click.argument("id")
+@click.option("--fetch", is_flag=True, help="Ask anew for what it points to, instead of using what was fetched.")
 @click.option("--rules", metavar="DIR", help="The rules to run where no server is given [GATEWAY_RULES].")
 @reader_options
 @json_option
-def replay(id: str, rules: str | None, as_json: bool, server: str | None, store: str | None) -> None:
+def replay(id: str, fetch: bool, rules: str | None, as_json: bool, server: str | None, store: str | None) -> None:
     """Run the rules of today over one stored webhook. What was delivered stays and is never sent again.
+
+    What a thin webhook points to is fetched only where it is not there yet: the gateway then goes on with it.
 
     \b
     Example:
       gateway replay 019a2f6e7c4d7d0c8f5b1e2d3c4b5a69
     """
-    view = reader(server=server, store=store, rules=rules).replay(id)
+    view = reader(server=server, store=store, rules=rules).replay(id, fetch=fetch)
     if as_json:
         print_json(view)
         return
@@ -184,6 +187,8 @@ def _webhook_lines(view: View) -> Iterable[str]:
     yield f"  state      {styled_state(view['state'])}{reason}"
     yield f"  dedup key  {printable(view['dedup_key'] or '-')}"
     yield f"  rules      version {view['rules_version']}"
+    if "next_try" in view:
+        yield f"  next try   {local_time(view['next_try'])} {zone_name()}"
     for problem in view["errors"]:
         yield f"  {click.style('error', fg='red')}      {problem_line(problem)}"
     yield click.style("request", bold=True)
@@ -195,6 +200,8 @@ def _webhook_lines(view: View) -> Iterable[str]:
     text = pretty(view["body"]) if view["body_encoding"] == "json" else str(view["body"])
     for line in text.splitlines():
         yield f"  {printable(line)}"
+    for fetched in view.get("fetches", ()):
+        yield from _fetched_lines(fetched)
     yield click.style("trace", bold=True)
     for line in trace_lines(view["trace"]):
         yield line
@@ -202,6 +209,19 @@ def _webhook_lines(view: View) -> Iterable[str]:
         yield f"  none: {view['trace_missing']}"
     for command in view["commands"]:
         yield from _command_lines(command)
+
+
+def _fetched_lines(fetched: View) -> Iterable[str]:
+    yield f"{click.style('fetch', bold=True)} {fetched['name']}"
+    yield f"  {fetched['method']} {printable(fetched['url'])}"
+    status = f"answered {fetched['status']}" if "status" in fetched else "no answer"
+    message = f": {printable(fetched['message'])}" if "message" in fetched else ""
+    count = fetched["attempts"]
+    how = "an answer that was kept" if not count else "1 attempt" if count == 1 else f"{count} attempts"
+    at = f" at {local_time(fetched['at'])}" if "at" in fetched else ""
+    yield f"  {status}{at}, {how}{'; it is not there' if 'missing' in fetched else ''}{message}"
+    for line in pretty(fetched["answer"]).splitlines() if "answer" in fetched else ():
+        yield f"  {printable(line)}"
 
 
 def _command_lines(command: View) -> Iterable[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import click
+import msgspec
 
 from gateway.cli.group import FOUND, report_problems
 from gateway.cli.output import json_option, pretty, print_json, print_table, printable, styled_state
@@ -135,6 +136,7 @@ def test(folder: str | None, junit: str | None, as_json: bool) -> None:
 @click.option(
     "--path", metavar="TEXT", default="", help="What stands behind /hooks/SOURCE/, where the source has a path."
 )
+@click.option("--fetched", metavar="NAME=FILE", multiple=True, help="The answer of a fetch, as JSON; repeatable.")
 @click.option("--rules", metavar="DIR", help="The rules folder [GATEWAY_RULES].")
 @reader_options
 @json_option
@@ -144,12 +146,13 @@ def try_(
     headers: Sequence[str],
     query: str,
     path: str,
+    fetched: Sequence[str],
     rules: str | None,
     server: str | None,
     store: str | None,
     as_json: bool,
 ) -> None:
-    """Show what this payload would become, with the trace. Stores nothing and sends nothing.
+    """Show what this payload would become, with the trace. Stores nothing, fetches nothing and sends nothing.
 
     SOURCE is a source's name, FILE the payload (- for stdin). The signature is not looked at. With --server the rules
     of that gateway are asked.
@@ -160,19 +163,32 @@ def try_(
     """
     sent = dict(_header(header) for header in headers)
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    answers = dict(_answer(given) for given in fetched)
     if server is not None:
-        view = _asked_of(server, source, body, headers=sent, query=query, path=path)
+        view = _asked_of(server, source, body, headers=sent, query=query, path=path, fetched=answers)
     else:
         from gateway.admin.trying import attempt_translation
         from gateway.app import load_rules
+        from gateway.inbound.exact_json import read_json
 
         settings = Settings.from_environ(os.environ, rules=rules, store=store)
         view = attempt_translation(
-            load_rules(settings), source, body, headers=sent, query=query, path=path, now=datetime.now(UTC)
+            load_rules(settings),
+            source,
+            body,
+            headers=sent,
+            query=query,
+            path=path,
+            now=datetime.now(UTC),
+            fetched={name: read_json(answer) for name, answer in answers.items()},
         )
     if as_json:
         print_json(view)
         return
+    for request in view.get("fetches", ()):
+        proof = f" (with {request['with']})" if "with" in request else ""
+        given = "" if request["given"] else f"; give its answer with --fetched {request['name']}=FILE"
+        click.echo(f"would fetch {request['name']}: {request['method']} {printable(request['url'])}{proof}{given}")
     click.echo(f"{view['source']}: {styled_state(view['state'])}")
     for line in trace_lines(view["trace"]):
         click.echo(line)
@@ -197,8 +213,31 @@ def _header(text: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
+def _answer(given: str) -> tuple[str, bytes]:
+    """Name and JSON of a fetch's answer."""
+    from gateway.errors import Unparseable
+    from gateway.inbound.exact_json import read_json
+
+    name, _, file = given.partition("=")
+    if not name or not Path(file).is_file():
+        raise click.BadParameter(f"{given!r} names no file; allowed: NAME=FILE", param_hint="--fetched")
+    answer = Path(file).read_bytes()
+    try:
+        read_json(answer)
+    except Unparseable as error:
+        raise click.BadParameter(f"{file}: {error}", param_hint="--fetched") from error
+    return name, answer
+
+
 def _asked_of(
-    server: str, source: str, body: bytes, *, headers: dict[str, str], query: str, path: str
+    server: str,
+    source: str,
+    body: bytes,
+    *,
+    headers: dict[str, str],
+    query: str,
+    path: str,
+    fetched: dict[str, bytes],
 ) -> dict[str, Any]:
     asked = reader(server=server, store=None)
     if not isinstance(asked, ServerReader):
@@ -207,7 +246,9 @@ def _asked_of(
         text = body.decode()
     except UnicodeDecodeError as error:
         raise click.UsageError("over --server the payload must be UTF-8 text") from error
-    return asked.try_({"source": source, "text": text, "headers": headers, "query": query, "path": path})
+    request = {"source": source, "text": text, "headers": headers, "query": query, "path": path}
+    answers = {name: msgspec.Raw(answer) for name, answer in fetched.items()}
+    return asked.try_(request | ({"fetched": answers} if answers else {}))
 
 
 def _problem_view(problem: Any) -> dict[str, Any]:

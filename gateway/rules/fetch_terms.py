@@ -15,6 +15,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
+from ipaddress import IPv4Address
 from typing import Any
 
 from gateway.inbound.schemes import env_name
@@ -44,6 +45,7 @@ BEFORE_FETCHING = ("dedup_key", "event_type", "ignore")
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
 _ORIGIN = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(?=[/?]|\Z)")
 _REFUSED_IN_ADDRESS = re.compile(r"[^A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]")
+_NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "cookie", "accept-encoding"})
 _THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "[::1]"})
@@ -224,6 +226,9 @@ class _FetchCompiler:
         scheme, host, port = found[1], found[2].lower(), found[3] or ""
         if scheme == "http" and host not in _THIS_MACHINE:
             self.report(node, "the address begins with https://; http:// is only for localhost and 127.0.0.1")
+            return None
+        if _NUMBER.match(host.rpartition(".")[2]) and not _is_address(host):
+            self.report(node, f"'{host}' is not an IPv4 address as it is written today, such as 10.0.0.5")
             return None
         if port and not 0 < int(port[1:]) < 65536:
             self.report(node, f"'{port[1:]}' is not a port; allowed: 1 to 65535", at=found.start(3))
@@ -427,6 +432,13 @@ class _FetchCompiler:
             self.report(node, f"rate takes requests a second, above 0 and at most 1000; found {node.describe()}")
             return 10.0
         return max(float(node.value), 0.001)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        return bool(IPv4Address(host))
+    except ValueError:
+        return False
 
 
 def _kind(node: Node) -> str:

@@ -156,7 +156,7 @@ class FetchRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _shown(part: str | Secret) -> str:
-    return str(part) if isinstance(part, Secret) else quote(part, safe="")
+    return str(part) if isinstance(part, Secret) else quote(part, safe="", errors="replace")
 
 
 def request_of(fetch: Fetch, scope: Scope) -> FetchRequest:
@@ -174,7 +174,7 @@ def request_of(fetch: Fetch, scope: Scope) -> FetchRequest:
         request = FetchRequest(
             fetch=fetch,
             url=_address(fetch, scope),
-            query=tuple((quote(name, safe=""), value) for name, value in query),
+            query=tuple((quote(name, safe="", errors="replace"), value) for name, value in query),
             headers=headers,
             body=None if fetch.body is None else _body(fetch, scope),
         )
@@ -195,7 +195,7 @@ def _address(fetch: Fetch, scope: Scope) -> str:
         text = _plain(part, scope)
         if "?" not in "".join(written) and leads_elsewhere(text):
             raise EvaluationFailed(f"{part.text} is {describe(text)}, which could lead elsewhere", path=part.text)
-        written.append(quote(text, safe=""))
+        written.append(quote(text, safe="", errors="replace"))
         path = part.text
     address = "".join(written)
     if any(map(leads_elsewhere, address.partition("?")[0].removeprefix(fetch.origin).split("/"))):
@@ -267,4 +267,4 @@ def _body(fetch: Fetch, scope: Scope) -> bytes:
             if text is None:
                 raise EvaluationFailed(f"the form field {name} is {describe(one)}; it takes text or a number", path="")
             pairs.append((name, text))
-    return urlencode(pairs).encode()
+    return urlencode(pairs, errors="replace").encode()
