@@ -61,6 +61,7 @@ def add(name: str, rules: str | None, as_json: bool) -> None:
       gateway add shopify --rules rules
     """
     from gateway.cli.packs import copy_pack, packs
+    from gateway.cli.schema import write_schemas
 
     known = {pack.name: pack for pack in packs()}
     if name not in known:
@@ -68,6 +69,7 @@ def add(name: str, rules: str | None, as_json: bool) -> None:
     pack = known[name]
     folder = Settings.from_environ(os.environ, rules=rules).rules
     made = copy_pack(pack, folder)
+    write_schemas(folder)
     if as_json:
         print_json(
             {

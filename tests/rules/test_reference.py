@@ -25,6 +25,7 @@ from gateway.rules.reference.key_examples import RULES, SOURCES
 from gateway.rules.reference.lookup import entry, names
 from gateway.rules.reference.pages import pages
 from gateway.rules.reference.shown import DESTINATIONS, RECEIVED, Shown, file_of
+from gateway.rules.reference.source_page import EXAMPLES_FILE
 from gateway.rules.reference.value_examples import (
     CONDITION_EXAMPLES,
     GROUP_EXAMPLES,
@@ -193,6 +194,12 @@ def test_every_scheme_and_each_of_its_keys_is_explained() -> None:
 
 
 # -- the pages -------------------------------------------------------------------------------------------------------
+
+
+def test_the_examples_that_the_pages_show_pass(tmp_path: Path) -> None:
+    (tmp_path / "shop.yaml").write_text(EXAMPLES_FILE, encoding="utf-8")
+    results = list(run_examples(load(tmp_path, environ={}), tmp_path))
+    assert [result.difference for result in results] == ["", "", ""]
 
 
 def test_the_pages_name_everything() -> None:

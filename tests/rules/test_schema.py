@@ -36,7 +36,7 @@ def plain(text: str) -> Any:
 
 
 def objections(text: str) -> list[str]:
-    schema = DESTINATIONS_SCHEMA if text.startswith("destinations:") else RULES
+    schema = DESTINATIONS_SCHEMA if re.search(r"^destinations:", text, re.MULTILINE) else RULES
     return [f"{'/'.join(map(str, error.absolute_path))}: {error.message}" for error in schema.iter_errors(plain(text))]
 
 

@@ -9,12 +9,13 @@ from gateway.intilery.contract import FIELDS
 from gateway.rules.conditions import GROUPS
 from gateway.rules.destinations import KEYS as DESTINATION_KEYS
 from gateway.rules.filters import FILTERS, SUBJECTS, Example, Filter
-from gateway.rules.keys import DEFAULT_KEYS, FETCH_KEYS, LOGIN_KEYS, OAUTH_KEYS, RULE_KEYS, SOURCE_KEYS
+from gateway.rules.keys import DEFAULT_KEYS, RULE_KEYS
 from gateway.rules.mapping import OPERATORS as OPERATOR_KEYS
 from gateway.rules.operators import OPERATORS
-from gateway.rules.reference.key_examples import RULES, SOURCES
+from gateway.rules.reference.key_examples import RULES
 from gateway.rules.reference.markdown import as_json, at_work, cell, code, keys, page, sentence
 from gateway.rules.reference.shown import DESTINATIONS, RECEIVED
+from gateway.rules.reference.source_page import source_page
 from gateway.rules.reference.value_examples import (
     CONDITION_EXAMPLES,
     GROUP_EXAMPLES,
@@ -44,7 +45,7 @@ def pages() -> dict[str, str]:
     """Every page by its file's name."""
     made = {
         "README.md": _contents(),
-        "source.md": _source(),
+        "source.md": source_page(),
         "rule.md": _rule(),
         "values.md": _values(),
         "conditions.md": _conditions(),
@@ -83,29 +84,6 @@ def _contents() -> str:
             "```",
         ]
     )
-
-
-def _source() -> str:
-    return "\n".join(
-        [
-            *page(
-                "A source",
-                "One file in the rules folder is one source. `source` and `verify` are needed; the rest is as you "
-                "need it. A file with nothing but these two records what arrives, so that a sender can be pointed at "
-                "the gateway before any rule is written.",
-            ),
-            *keys(SOURCE_KEYS, SOURCES),
-            *_fetch(),
-        ]
-    )
-
-
-def _fetch() -> list[str]:
-    lines = ["## Keys of `fetch`", "", "Each thing to get has a name, and one of `get` and `post`.", ""]
-    for title, table in (("", FETCH_KEYS), ("`basic`", LOGIN_KEYS), ("`oauth`", OAUTH_KEYS)):
-        lines += [f"Under {title}:", ""] if title else []
-        lines += ["| key | |", "|---|---|", *(f"| `{key}` | {cell(text)} |" for key, text in table.items()), ""]
-    return lines
 
 
 def _rule() -> str:

@@ -9,7 +9,7 @@ from gateway.intilery.contract import CALLS
 from gateway.rules.examples import ERROR_KEYS, EXAMPLE_KEYS, FACTS, REQUEST_KEYS
 from gateway.rules.schema.shapes import ANY_TEXT, Schema
 
-_EXAMPLE_WORDS: Final = {
+EXAMPLE_WORDS: Final = {
     "name": "what the example shows, as a sentence",
     "now": "when the webhook is received: 2026-01-05T10:00:00Z; this moment where nothing is said",
     "request": "the webhook, without its signature",
@@ -28,7 +28,7 @@ _EXAMPLE_WORDS: Final = {
 def example() -> Schema:
     objects = {"query", "headers", "request", "expect_error"}
     request = {
-        key: {"description": _EXAMPLE_WORDS.get(key, key), **({"type": "object"} if key in objects else {})}
+        key: {"description": EXAMPLE_WORDS.get(key, key), **({"type": "object"} if key in objects else {})}
         for key in REQUEST_KEYS
     }
     shapes: Mapping[str, Schema] = {
@@ -45,7 +45,7 @@ def example() -> Schema:
         "type": "object",
         "required": ["request"],
         "properties": {
-            key: {"description": _EXAMPLE_WORDS.get(key, key), **shapes.get(key, {})} for key in EXAMPLE_KEYS
+            key: {"description": EXAMPLE_WORDS.get(key, key), **shapes.get(key, {})} for key in EXAMPLE_KEYS
         },
         "additionalProperties": False,
         "anyOf": [{"required": [key]} for key in EXAMPLE_KEYS if key.startswith("expect")],
