@@ -116,7 +116,7 @@ class Test:
                 return ""
         except EvaluationFailed as failed:
             return f"{failed}, expected {self.expected}"
-        return f"{self.expression.text} is {describe(value)}, expected {self.expected}"
+        return f"{self.expression.text} is {describe(value).removeprefix('text ')}, expected {self.expected}"
 
 
 def _is_something(value: Any, scope: Scope) -> bool:
