@@ -22,7 +22,16 @@ AUTHENTICATION = (
     "inbound.signed",
     "inbound.shared_secrets",
 )
-PAYLOADS = ("inbound.payloads", "inbound.exact_json", "inbound.forms")
+PAYLOADS = (
+    "inbound.payloads",
+    "inbound.charsets",
+    "inbound.exact_json",
+    "inbound.forms",
+    "inbound.ndjson",
+    "inbound.multipart",
+    "inbound.xml_body",
+    "inbound.jwt_payload",
+)
 LAYERS: dict[str, tuple[str, ...]] = {
     # The words that everybody uses.
     "gateway": (),

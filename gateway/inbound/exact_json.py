@@ -6,7 +6,7 @@ What is decided here, where JSON (RFC 8259) leaves room:
 * ``NaN``, ``Infinity``, comments, trailing commas and raw control characters in strings are not JSON;
 * half of a surrogate pair (senders cut an emoji in two) and bytes that are no UTF-8 become U+FFFD: a webhook is not
   lost for one character. Bytes that are no UTF-8 are read in the charset that the content type declares, if any;
-* a byte order mark is skipped, and UTF-16 that begins with one is read;
+* UTF-16 and UTF-32 are read, with a byte order mark or without, and the mark of UTF-8 is skipped;
 * a number of more than 1,000 digits, or with an exponent beyond ±1,000, is refused before it is converted:
   ``int(Decimal("1e1000000"))`` takes 25 seconds. So is nesting deeper than 200.
 """
@@ -21,6 +21,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import Unparseable
+from gateway.inbound.charsets import text_of, wide_charset
 from gateway.model import JSON
 
 MAX_DIGITS: Final = 1_000
@@ -30,19 +31,10 @@ MAX_DEPTH: Final = 200
 _REPLACEMENT: Final = "\ufffd".encode()
 _REPLACEMENT_ESCAPE: Final = b"\\ufffd"
 
-_CHARSETS: Final = frozenset(
-    codecs.lookup(name).name
-    for name in (
-        *("utf-8", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "ascii", "big5", "gbk", "gb18030"),
-        *("shift_jis", "euc-jp", "euc-kr", "iso-2022-jp", "koi8-r"),
-        *(f"iso-8859-{part}" for part in (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 13, 14, 15, 16)),
-        *(f"cp{page}" for page in range(1250, 1259)),
-    )
-)
-"""Python knows stranger ones (``unicode_escape``, ``idna``): those are not for a stranger to choose."""
-
 _ZEROS: Final = bytes.maketrans(b"123456789", b"000000000")
 _TOO_MANY_DIGITS: Final = b"0" * (MAX_DIGITS + 1)
+_MARKS: Final = (b"\xef", b"\xfe", b"\xff")
+"""With one of these every byte order mark begins, and no JSON in UTF-8."""
 _NOT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 # Possessive, and a string without an end matches too: linear on any input.
@@ -80,7 +72,8 @@ def read_json(body: bytes, charset: str | None = None) -> JSON:
     None, bool, int, Decimal, str, list or dict; every string can be encoded as UTF-8. ``charset`` is what the content
     type declares. A body of nothing but white space is no JSON: the caller decides what it means.
     """
-    body = _without_mark(body)
+    if body[:1] in _MARKS or b"\0" in body[:4]:
+        body = _as_utf8(body)
     _bounded(body)
     try:
         return _decoder.decode(body)
@@ -97,29 +90,11 @@ def read_json(body: bytes, charset: str | None = None) -> JSON:
         raise Unparseable(f"the body is not JSON: {_reason(error, mended)}") from None
 
 
-def text_of(body: bytes, charset: str | None) -> str:
-    """Bytes as text: UTF-8 if they are that, else in the declared charset, with U+FFFD for what can't be read."""
-    try:
-        return body.decode()
-    except UnicodeDecodeError:
-        return body.decode(known_charset(charset) or "utf-8", "replace")
-
-
-def known_charset(name: str | None) -> str | None:
-    """The codec of a declared charset, or None where it names none that bodies are written in."""
-    try:
-        codec = codecs.lookup(name).name if name else None
-    except (LookupError, ValueError):
-        return None
-    return codec if codec in _CHARSETS else None
-
-
-def _without_mark(body: bytes) -> bytes:
+def _as_utf8(body: bytes) -> bytes:
+    """The body without a mark, and in UTF-8 where its first bytes show that it is UTF-16 or UTF-32."""
     if body.startswith(codecs.BOM_UTF8):
         return body[3:]
-    if body.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        return body.decode("utf-16", "replace").encode()
-    return body
+    return body if wide_charset(body) is None else text_of(body, None).encode()
 
 
 def _mended(body: bytes, charset: str | None) -> bytes:

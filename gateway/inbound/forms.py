@@ -11,11 +11,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
 from gateway.errors import Unparseable
-from gateway.inbound.exact_json import known_charset, text_of
+from gateway.inbound.charsets import known_charset, text_of
 from gateway.model import JSON
 
 MAX_FIELDS: Final = 10_000
@@ -54,16 +55,24 @@ def read_form(body: bytes, charset: str | None = None) -> JSON:
         pairs = parse_qsl(text, keep_blank_values=True, errors="strict")
     except UnicodeDecodeError:
         pairs = parse_qsl(text, keep_blank_values=True, encoding=known_charset(charset) or "utf-8", errors="replace")
+    return nested(pairs)
+
+
+def nested(pairs: Iterable[tuple[str, JSON]]) -> dict[str, JSON]:
+    """The fields of a form, in order, as one mapping; :class:`~gateway.errors.Unparseable` where a key nests too deep.
+
+    A value is a text, or of a part of another kind a mapping; never a list.
+    """
     root: dict[str, Any] = {}
-    nested: list[tuple[str, str, str, str]] = []
+    bracketed: list[tuple[str, str, str, JSON]] = []
     for key, value in pairs:
         match = _NESTED.fullmatch(key)
         if match is None:
             _put(root, key, value)
         else:
-            nested.append((key, match.group(1), match.group(2), value))
+            bracketed.append((key, match.group(1), match.group(2), value))
     # Plain keys come first, so that which of two contradicting keys moves aside does not hang on their order.
-    for key, head, brackets, value in nested:
+    for key, head, brackets, value in bracketed:
         names = brackets[1:-1].split("][")
         if len(names) > MAX_NESTING:
             raise Unparseable(f"a key of the form nests {len(names)} levels; at most {MAX_NESTING} are read")
@@ -74,7 +83,7 @@ def read_form(body: bytes, charset: str | None = None) -> JSON:
     return {key: _finished(value) for key, value in root.items()}
 
 
-def _put(level: dict[str, Any], key: str, value: str) -> None:
+def _put(level: dict[str, Any], key: str, value: JSON) -> None:
     """Set a key; one that repeats makes a list."""
     if key not in level:
         level[key] = value
@@ -88,7 +97,7 @@ def _put(level: dict[str, Any], key: str, value: str) -> None:
         level[key] = [there, value]
 
 
-def _nest(root: dict[str, Any], head: str, names: list[str], value: str) -> None:
+def _nest(root: dict[str, Any], head: str, names: list[str], value: JSON) -> None:
     level = root
     steps = [head, *names]
     for place, name in enumerate(steps[:-1]):

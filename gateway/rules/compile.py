@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 from gateway.inbound.authentication import SchemeProblem, scheme_from
 from gateway.inbound.schemes import needs_url, secrets_of
 from gateway.intilery.contract import Destination
+from gateway.rules.body_terms import compile_body
 from gateway.rules.compile_rule import RuleCompiler
 from gateway.rules.conditions import compile_conditions
 from gateway.rules.expressions import Expression
@@ -89,7 +90,7 @@ class SourceCompiler:
         ignore = compile_conditions(keys["ignore"][1], names, self.report) if "ignore" in keys else None
         compiled = self._rules(keys, rules)
         title = self.read.text(keys, "title")
-        body = self.read.choice(keys, "body", ("json", "form"))
+        body = compile_body(keys, self.read)
         max_body = self._max_body(keys)
         public_url = self.read.text(keys, "public_url")
         if self.yaml.problems or name is None or verify is None:

@@ -19,7 +19,8 @@ SOURCE_KEYS: Mapping[str, str] = {
     "dedup_key": "an expression, or a list of them, that is equal in every repeat of one webhook",
     "event_type": "an expression that names the kind of webhook, for lists and metrics",
     "ignore": "conditions; a webhook for which they hold is kept as ignored",
-    "body": "read the body as json or form, whatever its content type says",
+    "body": "read the body as json, form, ndjson, multipart, xml, text or jwt, whatever its content type says; or one "
+    "field of a form: {form_field: payload, as: json}; or XML with lists: {as: xml, lists: [item]}",
     "zone": "the time zone of times without one, such as Europe/London",
     "let": "named values, read as $let.NAME",
     "tables": "lookup tables: a mapping, or the name of a CSV file beside this one",
@@ -79,6 +80,11 @@ FETCH_KEYS: Mapping[str, str] = {
     "timeout": "how long one attempt may take: 10s unless given",
     "max_size": "the largest answer in bytes: 1000000 unless given",
     "rate": "requests a second to this host: 10 unless given",
+}
+BODY_KEYS: Mapping[str, str] = {
+    "form_field": "the field of a form that holds the value; $ is that value, the other fields are left out",
+    "as": "what the field, or the body, is read as; json unless given",
+    "lists": "names of XML elements that are always lists, even where one stands alone",
 }
 LOGIN_KEYS: Mapping[str, str] = {
     "user": "the user: text or $env.NAME",

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from gateway.inbound.payloads import BodyType
 from gateway.inbound.schemes import Scheme
 from gateway.intilery.contract import Destination
 from gateway.model import Command, MappingProblem, OnUnknown, RulesVersion, WebhookState
@@ -158,7 +159,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """The template of the path behind ``/hooks/{source}``, such as ``{brand}``."""
     secrets: tuple[str, ...] = ()
     """The credentials that ``verify`` and ``fetches`` need."""
-    body: str | None = None
+    body: BodyType | None = None
     """A body type that holds whatever the content type says."""
     max_body: int = 1_000_000
     """Bytes; a larger body is refused before it is read."""

@@ -11,11 +11,11 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from gateway.inbound.payloads import READERS
 from gateway.intilery.contract import CALLS
 from gateway.rules.keys import DEFAULT_KEYS, RULE_KEYS, SOURCE_KEYS
 from gateway.rules.reference.key_examples import RULES, SOURCES
 from gateway.rules.schema import patterns
+from gateway.rules.schema.body import BODY
 from gateway.rules.schema.calls import call
 from gateway.rules.schema.conditions import conditions, test
 from gateway.rules.schema.destinations import DRAFT, destinations_schema
@@ -44,7 +44,7 @@ _SHAPES: Final[Mapping[str, Schema]] = {
     "dedup_key": {"anyOf": [ref("expression"), {"type": "array", "items": ref("expression")}]},
     "event_type": ref("expression"),
     "ignore": ref("conditions"),
-    "body": {"enum": list(READERS)},
+    "body": BODY,
     "zone": ZONE,
     "let": LET,
     "tables": {

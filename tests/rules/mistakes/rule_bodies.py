@@ -345,7 +345,11 @@ RULE_BODIES = (
         "source: [a]\nverify: none\n",
         ("1:9: a source's name is lower-case letters, digits, - and _, at most 64; found a list",),
     ),
-    Mistake("body", source("body: jsn"), ("3:7: body takes json or form; found 'jsn'; did you mean 'json'?",)),
+    Mistake(
+        "body",
+        source("body: jsn"),
+        ("3:7: body takes json, form, ndjson, multipart, xml, text or jwt; found 'jsn'; did you mean 'json'?",),
+    ),
     Mistake("path", source("path: '{brand}/{brand}'"), ("3:16: the part {brand} stands twice",)),
     Mistake(
         "path2",
