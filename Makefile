@@ -27,6 +27,7 @@ prove: $(VENV)/.dev
 # docs/reference and the schemas, made of the code; a test fails while they are stale.
 docs: $(VENV)/.dev
 	$(VENV)/bin/gateway reference --write docs/reference
+	$(VENV)/bin/gateway schema --write rules/library
 
 lint: $(VENV)/.dev
 	$(VENV)/bin/ruff check .
