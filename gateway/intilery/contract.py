@@ -127,7 +127,8 @@ def user_id(value: Any) -> str | None:
 
 def timestamp(moment: datetime) -> str:
     """ISO 8601 in UTC with milliseconds and ``Z``: ``2019-11-18T13:30:11.444Z``. ``moment`` is aware."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
+    return at.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 _encoder = msgspec.json.Encoder(decimal_format="number")

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from gateway.errors import MappingError
+from gateway.rules.mapping import LONG, WORD
 from gateway.rules.scope import Evaluate, EvaluationFailed, Scope
 from gateway.rules.values import MISSING, describe, is_nothing
 
@@ -86,6 +87,9 @@ def _value(field: Field, scope: Scope) -> Any:
     except EvaluationFailed as failed:
         failed.under(field.name)
         raise MappingError(f"{failed.field}: {failed}", field=failed.field, path=failed.path) from None
+    kind = type(value)
+    if (kind is not str or len(value) >= LONG) and (kind is not int or not -WORD < value < WORD):
+        scope.budget.spend_on(value)
     if is_nothing(value):
         if field.required:
             raise MappingError(_nothing(field, value, scope), field=field.name, path=field.path)

@@ -74,8 +74,7 @@ class CommandMaker:
         scope.budget.spend(CALL_STEPS)
         id = command_id(self.arrival.webhook_id, rule.id, element, call.command)
         customer, fields = call.build(scope, id)
-        body = _encode(call, fields)
-        scope.budget.spend(len(body) >> 6)
+        body = _encode(call, fields, scope)
         now = self.now
         state, reason, not_before, expires_at = CommandState.PENDING, None, None, None
         governed = call.command != "identify" or rule.call is None
@@ -103,7 +102,7 @@ class CommandMaker:
             on_unknown=rule.on_unknown or ON_UNKNOWN.get(call.command, OnUnknown.RETRY),
             priority=rule.priority,
             due_at=not_before if state is CommandState.WAITING else now,
-            finished_at=now if state in FINAL_STATES else None,
+            finished_at=now if state is not CommandState.PENDING and state in FINAL_STATES else None,
             once=self._once(rule, scope) if governed and rule.once is not None else None,
             limit=self._limit(rule, scope) if governed and rule.limit is not None else None,
             quiet=rule.quiet if governed else None,
@@ -188,7 +187,7 @@ class CommandMaker:
             raise MappingError(f"{field}: {error}", field=field, path=expression.text) from None
 
 
-def _encode(call: Call, body: dict[str, Any]) -> bytes:
+def _encode(call: Call, body: dict[str, Any], scope: Scope) -> bytes:
     try:
         encoded = contract.encode(body)
     except (ValueError, TypeError, OverflowError) as error:
@@ -196,6 +195,7 @@ def _encode(call: Call, body: dict[str, Any]) -> bytes:
         raise MappingError(f"{call.command} can't be written as JSON: {error}") from None
     except RecursionError:
         raise MappingError(f"{call.command} nests too deeply to be written as JSON") from None
+    scope.budget.spend(len(encoded) >> 6)
     if len(encoded) > contract.MAX_BODY:
         raise MappingError(f"{call.command} has {len(encoded):,} bytes; Intilery takes at most {contract.MAX_BODY:,}")
     return encoded

@@ -6,7 +6,7 @@ from gateway.rules.calls import Call
 from gateway.rules.conditions import All, compile_conditions
 from gateway.rules.expressions import Expression, is_expression
 from gateway.rules.keys import RULE_KEYS, SENDING_KEYS, check_keys
-from gateway.rules.mapping import compile_value
+from gateway.rules.mapping import compile_elements, compile_value
 from gateway.rules.model import AT_ONCE, Rule, Timing
 from gateway.rules.nodes import Node
 from gateway.rules.problems import choices, did_you_mean
@@ -104,7 +104,7 @@ class RuleCompiler:
                 self.report(keys["key"][0], "key identifies an element of for_each, and this rule has no for_each")
             return None, ""
         _, node = keys["for_each"]
-        evaluate = compile_value(node, self.read.names, self.report)
+        evaluate = compile_elements(node, self.read.names, self.report)
         if node.kind == "scalar" and not is_expression(node.text):
             self.report(node, f"for_each takes an expression such as $.items[*]; found {node.describe()}")
         return evaluate, node.text

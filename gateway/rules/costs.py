@@ -62,6 +62,9 @@ _OWN: Final[Mapping[str, Cost]] = {
 }  # fmt: skip
 
 
+_OWN_SHORT: Final[Mapping[str, int]] = {"parse_json": 20, "strip_html": 20, "url_encode": 5, "extract": 5}
+
+
 def cost_of(name: str) -> Cost:
     """What the filter of this name costs."""
     if name in _OWN:
@@ -90,6 +93,11 @@ def cost_of(name: str) -> Cost:
         return steps
 
     return cost
+
+
+def cost_of_short_text(name: str) -> int:
+    """What the filter of this name costs at most where its input is a text of under 64 characters."""
+    return _OWN_SHORT.get(name) or _CALLS.get(name, 1)
 
 
 def searching(pattern: Any, text: str) -> int:

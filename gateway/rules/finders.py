@@ -28,6 +28,8 @@ def finder(ast: Any) -> Finder:
     if isinstance(ast, This):
         return lambda value, _document, _budget: [value]
     if isinstance(ast, Child):
+        if type(ast.left) is This:
+            return finder(ast.right)
         return _child(finder(ast.left), finder(ast.right))
     if isinstance(ast, Descendants):
         return _descendants(finder(ast.left), finder(ast.right))

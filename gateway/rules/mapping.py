@@ -9,7 +9,7 @@ Building spends the webhook's budget: a step for each field, and what a value th
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from gateway.rules.budget import Budget
 from gateway.rules.expressions import compile_expression, compile_template, is_expression
@@ -22,6 +22,10 @@ from gateway.rules.values import MISSING, is_nothing
 OPERATORS = ("$each", "$as", "$literal", "$merge", "$pick", "$omit", "$from")
 LONG: Final = 64
 """Characters from which a text weighs anything."""
+WORD: Final = 2**63
+"""Whole numbers from which on they do."""
+BUILT, BODY, ITEM, READ = range(4)
+"""Where a field comes from."""
 Report = Callable[..., None]
 """``report(node, message, at=0)``: note a problem at a node."""
 
@@ -76,38 +80,36 @@ def compile_object(
         budget, body, item = scope.budget, scope.body, scope.item
         budget.spend(count)
         built: dict[str, Any] = {}
-        for key, subject, read in fields:
-            if subject is None:
-                try:
-                    value = read(scope)
-                except EvaluationFailed as failed:
-                    failed.under(key)
-                    raise
-                if value is not MISSING:
-                    built[key] = value
-                continue
-            value = read(body if subject == "body" else item)
-            if value is not MISSING:
+        key = ""
+        try:
+            for key, subject, read in fields:
+                value = read(body if subject == BODY else item if subject == ITEM else scope)
+                if value is MISSING:
+                    continue
                 built[key] = value
-                if type(value) is not str or len(value) >= LONG:
-                    budget.spend_on(value)
+                kind = type(value)
+                if subject == BUILT or (kind is str and len(value) < LONG) or (kind is int and -WORD < value < WORD):
+                    continue
+                budget.spend_on(value)
+        except EvaluationFailed as failed:
+            failed.under(key)
+            raise
         return built or MISSING
 
     return evaluate
 
 
-def _field(
-    node: Node, names: Names, report: Report, *, keep_nothing: bool
-) -> tuple[Literal["body", "item"] | None, Callable[[Any], Any]]:
-    """How a field is read: out of the body or the element where that is all of it, else from the whole scope."""
-    if keep_nothing and node.kind == "scalar" and isinstance(node.value, str) and is_expression(node.text):
-        evaluate = compile_text(node, names, report)
-        if isinstance(evaluate, FromBody):
-            return "body", evaluate.get
-        if isinstance(evaluate, FromItem):
-            return "item", evaluate.get
-        return None, _weighed(evaluate)
-    return None, compile_value(node, names, report, keep_nothing=keep_nothing)
+def _field(node: Node, names: Names, report: Report, *, keep_nothing: bool) -> tuple[int, Callable[[Any], Any]]:
+    """How a field is read: out of the body or the element where that is all of it, else by an expression of the whole
+    scope; or it is built here, and has paid for itself."""
+    if not keep_nothing or node.kind != "scalar" or not isinstance(node.value, str) or not is_expression(node.text):
+        return BUILT, compile_value(node, names, report, keep_nothing=keep_nothing)
+    evaluate = compile_text(node, names, report)
+    if isinstance(evaluate, FromBody):
+        return BODY, evaluate.get
+    if isinstance(evaluate, FromItem):
+        return ITEM, evaluate.get
+    return READ, evaluate
 
 
 def _weighed(evaluate: Evaluate) -> Evaluate:
@@ -198,7 +200,7 @@ def _each(node: Node, names: Names, report: Report, *, keep_nothing: bool) -> Ev
     over, shape = node.get("$each"), node.get("$as")
     assert over is not None
     assert shape is not None
-    source = compile_value(over, names, report)
+    source = compile_elements(over, names, report)
     element = compile_value(shape, names.in_loop(), report, keep_nothing=keep_nothing)
 
     def evaluate(scope: Scope) -> Any:
@@ -223,6 +225,11 @@ def _each(node: Node, names: Names, report: Report, *, keep_nothing: bool) -> Ev
         return built if built or keep_nothing else MISSING
 
     return evaluate
+
+
+def compile_elements(node: Node, names: Names, report: Report) -> Evaluate:
+    """Compile what ``$each`` and ``for_each`` go over. It is read one by one, so it is not weighed as a whole."""
+    return compile_text(node, names, report) if node.kind == "scalar" else compile_value(node, names, report)
 
 
 def elements_of(value: Any) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gateway.rules.budget import WARNING_STEPS, OverBudget
-from gateway.rules.costs import PREPARING, REFUSING, cost_of
+from gateway.rules.costs import PREPARING, REFUSING, cost_of, cost_of_short_text
 from gateway.rules.filters import FILTERS, Filter, Param, RequiredMissing, Unreadable, suggest
 from gateway.rules.problems import choices, did_you_mean
 from gateway.rules.roots import ExpressionProblem, body_path, compile_source
@@ -26,6 +26,7 @@ def compile_step(call: Call, text: str, names: Names) -> Step:
         raise ExpressionProblem(f"there is no filter '{call.name}'{hint}", call.at)
     arguments = _bind(filter, call, names)
     function, takes_missing, cost = filter.function, filter.takes_missing, cost_of(call.name)
+    small = cost_of_short_text(call.name)
     dynamic = any(_is_dynamic(argument) for argument in arguments)
 
     def step(value: Any, scope: Scope) -> Any:
@@ -34,7 +35,7 @@ def compile_step(call: Call, text: str, names: Names) -> Step:
         budget = scope.budget
         try:
             given = _resolve(arguments, scope) if dynamic else arguments
-            budget.left -= cost(value, given, budget)
+            budget.left -= small if type(value) is str and len(value) < 64 else cost(value, given, budget)
             if budget.left < 0:
                 raise OverBudget
             result = function(value, *given)
