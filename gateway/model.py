@@ -110,6 +110,13 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     """Names in lower case, in the order of arrival; credentials are taken out."""
     body: bytes = b""
     """The raw body, decompressed."""
+    parsed: bool = False
+    """The body is the parsed value as exact JSON, not the sender's bytes: something in it was redacted, or it is one
+    element of a batch. It is read as JSON whatever the content type says."""
+    batch_id: str | None = None
+    """Where it is one element of a batch: the same for all that came in one request."""
+    batch: bytes | None = None
+    """The whole body of that request as JSON, where rules read ``$batch``. Lists leave it out."""
     state: WebhookState = WebhookState.UNMATCHED
     errors: tuple[MappingProblem, ...] = ()
     reason: str | None = None
@@ -118,6 +125,8 @@ class Webhook(msgspec.Struct, frozen=True, kw_only=True):
     """The ids of the rules that matched, in the order of the file."""
     dedup_key: str | None = None
     event_type: str | None = None
+    event_time: datetime | None = None
+    """When it happened at the sender."""
     rules_version: str = ""
     repeats: int = 0
     """How often the sender has repeated it."""

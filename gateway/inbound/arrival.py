@@ -15,18 +15,23 @@ import msgspec
 
 from gateway.errors import MappingError, UnknownSource, Unparseable
 from gateway.inbound.authentication import NoVerification, redact_headers, redact_query, verify
+from gateway.inbound.exact_json import read_json
 from gateway.inbound.payloads import parse
 from gateway.inbound.request import Request, Verified
 from gateway.inbound.thin import kept_answers
 from gateway.model import JSON, Fetching, Webhook, WebhookState
 from gateway.rules import Arrival, Ruleset, Source, Translation, translate
+from gateway.rules.batch import NotTakenApart, elements, erase
 from gateway.rules.fetches import FetchRequest
 from gateway.rules.fetching import fetched_for, first_look
+from gateway.rules.redaction import REDACTED
+from gateway.rules.values import MISSING
 from gateway.store import Reception
 
 FALLBACK_WINDOW = timedelta(hours=24)
 """How long the hash that stands for a missing dedup key answers a repeat."""
 
+_encode = msgspec.json.Encoder(decimal_format="number").encode
 _AT_RECEIPT = NoVerification(because="verified when it was received: nothing else is stored")
 
 
@@ -84,11 +89,13 @@ def arrival_of(webhook: Webhook, *, body: JSON, path: Mapping[str, str]) -> Arri
         query=named_values(webhook.query),
         path=path,
         received_at=webhook.received_at,
+        batch=MISSING if webhook.batch is None else read_json(webhook.batch),
     )
 
 
-def fallback_key(webhook: Webhook) -> str:
-    """What stands for a dedup key where a source has none: a hash of path, query and body.
+def fallback_key(webhook: Webhook, *, index: int | None = None) -> str:
+    """What stands for a dedup key where a source has none: a hash of path, query and body as it is kept; of an element
+    of a batch also its index.
 
     The parts are told apart by their lengths, so no byte can move from one into the next.
     """
@@ -97,23 +104,23 @@ def fallback_key(webhook: Webhook) -> str:
         digest.update(len(part).to_bytes(8, "big"))
         digest.update(part)
     digest.update(webhook.body)
-    return f"sha256:{digest.hexdigest()}"
+    return f"sha256:{digest.hexdigest()}" if index is None else f"sha256:{digest.hexdigest()}|{index}"
 
 
-def translated(
-    ruleset: Ruleset,
-    source: Source,
-    verified: Verified,
-    *,
-    id: str,
-    parts: Mapping[str, str],
-    cap: int,
-    now: datetime,
-) -> Reception:
-    """What one verified request becomes, ready to be stored in one transaction: the webhook and its commands.
+class Taken(msgspec.Struct, frozen=True, kw_only=True):
+    """One verified request, read: what of it may be kept."""
 
-    Static credentials are taken out first, and rules see what is kept, so that a rule does the same when it is run
-    again. ``cap`` bounds the body after decompression, in bytes. Never raises on what a sender sent.
+    webhook: Webhook
+    """As it is stored if its body can't be read: ``unparseable``, with the reason."""
+    body: JSON = MISSING
+    """The parsed body, what is redacted taken out of it, but for the elements of a batch; MISSING: unreadable."""
+
+
+def taken(ruleset: Ruleset, source: Source, verified: Verified, *, id: str, cap: int) -> Taken:
+    """Read one verified request.
+
+    Static credentials are taken out first, and what the source redacts, so that rules see what is kept and do the same
+    when they are run again. ``cap`` bounds the body after decompression, in bytes. Never raises on what a sender sent.
     """
     request = verified.request
     webhook = Webhook(
@@ -128,25 +135,77 @@ def translated(
         state=WebhookState.UNPARSEABLE,
         rules_version=ruleset.version.version,
     )
+    if source.redact:
+        webhook = msgspec.structs.replace(webhook, headers=without_redacted(source, webhook.headers))
     try:
         webhook = _decompressed(webhook, cap=cap)
         as_sent = webhook.body is request.body
-        body = parse(verified, body_type=source.body) if as_sent else read_body(webhook, source)
+        body = parse(verified, body_type=source.body) if as_sent else _parsed(webhook, source)
     except Unparseable as error:
-        webhook = msgspec.structs.replace(webhook, reason=str(error), dedup_key=fallback_key(webhook))
-        return Reception(webhook=webhook, dedup_until=now + FALLBACK_WINDOW)
-    arrival = arrival_of(webhook, body=body, path=parts)
+        return Taken(webhook=unreadable(source, webhook, str(error)))
+    if source.redact and source.events is None:
+        erase(source, body)
+        if hides_body(source) and webhook.body:
+            # Always: bytes may hold what the value does not, such as the first of two equal keys.
+            webhook = msgspec.structs.replace(webhook, body=exactly(body), parsed=True)
+    return Taken(webhook=webhook, body=body)
+
+
+def translated(source: Source, taken: Taken, *, parts: Mapping[str, str], now: datetime) -> Reception:
+    """What one request becomes, ready to be stored in one transaction: the webhook and its commands.
+
+    ``parts`` is the result of :func:`named_parts`. Of a batch see :func:`gateway.inbound.batches.receptions`.
+    """
+    if taken.body is MISSING:
+        return kept_as_it_is(taken.webhook, now=now)
+    return element_translated(source, taken.webhook, arrival_of(taken.webhook, body=taken.body, path=parts), now=now)
+
+
+def element_translated(source: Source, webhook: Webhook, arrival: Arrival, *, now: datetime) -> Reception:
+    """As :func:`translated`, of one request or of one element of a batch."""
     translation = first_look(source, arrival) or translate(source, arrival, now=now)
     key = translation.dedup_key
     until = None if source.dedup_window is None else now + source.dedup_window
     if key is None:
-        key, until = fallback_key(webhook), now + FALLBACK_WINDOW
+        key, until = fallback_key(webhook, index=arrival.index), now + FALLBACK_WINDOW
     return Reception(
         webhook=outcome(webhook, translation, dedup_key=key),
         commands=translation.commands,
         cancellations=translation.cancellations,
         dedup_until=until,
     )
+
+
+def kept_as_it_is(webhook: Webhook, *, now: datetime) -> Reception:
+    """A webhook that no rule can be run over. One whose body may not be kept has nothing to know a repeat by."""
+    if not webhook.body:
+        return Reception(webhook=webhook)
+    return Reception(
+        webhook=msgspec.structs.replace(webhook, dedup_key=fallback_key(webhook)), dedup_until=now + FALLBACK_WINDOW
+    )
+
+
+def unreadable(
+    source: Source, webhook: Webhook, reason: str, *, state: WebhookState = WebhookState.UNPARSEABLE
+) -> Webhook:
+    """A webhook whose parts can't be told, with the reason. What may not be kept can't be taken out of its body, so
+    nothing of that is kept where the source says ``redact``."""
+    if hides_body(source) and webhook.body:
+        return msgspec.structs.replace(
+            webhook, state=state, body=b"", reason=f"{reason}; its body is not kept, for the source says redact"
+        )
+    return msgspec.structs.replace(webhook, state=state, reason=reason)
+
+
+def hides_body(source: Source) -> bool:
+    """Whether there is something in bodies that may not be kept."""
+    return any(redaction.header is None for redaction in source.redact)
+
+
+def without_redacted(source: Source, headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """The headers with what the source redacts taken out."""
+    hidden = {redaction.header for redaction in source.redact}
+    return tuple((name, REDACTED if name in hidden else value) for name, value in headers)
 
 
 def retranslated(
@@ -162,6 +221,8 @@ def retranslated(
     webhook = msgspec.structs.replace(webhook, rules_version=ruleset.version.version)
     try:
         body = read_body(webhook, source)
+        if is_whole(source, webhook):
+            return Reception(webhook=_whole(source, webhook, body))
     except Unparseable as error:
         return Reception(
             webhook=msgspec.structs.replace(
@@ -196,6 +257,8 @@ def retraced(ruleset: Ruleset, webhook: Webhook, *, fetching: Fetching | None = 
     source, parts = source_of(ruleset, webhook)
     try:
         body = read_body(webhook, source)
+        if is_whole(source, webhook):
+            return None
         arrival = arrival_of(webhook, body=body, path=parts)
         fetched, wanted = fetched_for(source, arrival, kept_answers(fetching)) if source.fetches else (None, None)
     except (Unparseable, MappingError):
@@ -223,10 +286,38 @@ def source_of(ruleset: Ruleset, webhook: Webhook) -> tuple[Source, dict[str, str
 
 
 def read_body(webhook: Webhook, source: Source) -> JSON:
-    """The parsed body of a webhook that was verified when it was received.
+    """The body of a webhook that was verified when it was received, as rules see it: without what is redacted.
+
+    Of a batch that was kept whole it is the body; see :func:`is_whole`.
 
     :raises Unparseable: it is not what its content type or the source says.
     """
+    body = read_json(webhook.body) if webhook.parsed and webhook.body else _parsed(webhook, source)
+    erase(source, body, batch=is_whole(source, webhook))
+    return body
+
+
+def is_whole(source: Source, webhook: Webhook) -> bool:
+    """Whether a stored webhook is a whole request of a source whose requests hold many."""
+    return source.events is not None and webhook.batch_id is None
+
+
+def exactly(value: JSON) -> bytes:
+    """The JSON text of a parsed value, its numbers exact."""
+    return _encode(value)
+
+
+def _whole(source: Source, webhook: Webhook, body: JSON) -> Webhook:
+    try:
+        reason = f"events: its {len(elements(source, body))} elements are to be webhooks of their own; replay it"
+        state = WebhookState.UNTRANSLATABLE
+    except NotTakenApart as found:
+        state, reason = found.state, str(found)
+    return msgspec.structs.replace(webhook, state=state, reason=reason, errors=(), matched=())
+
+
+def _parsed(webhook: Webhook, source: Source) -> JSON:
+    """The body out of its bytes."""
     request = Request(
         source=webhook.source,
         method=webhook.method,
@@ -250,6 +341,7 @@ def outcome(webhook: Webhook, translation: Translation, *, dedup_key: str | None
         errors=translation.errors,
         matched=translation.matched,
         event_type=translation.event_type,
+        event_time=translation.event_time,
         dedup_key=dedup_key,
     )
 

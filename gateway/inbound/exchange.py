@@ -10,6 +10,7 @@ from starlette.types import Message, Receive, Send
 
 from gateway.errors import BodyTooLarge, BodyTooSlow, MethodNotAllowed, Rejected, UnreadableRequest
 from gateway.problem import PROBLEM_TYPE, problem_of
+from gateway.rules.respond import Answer
 from gateway.store import Receipt
 
 LINGER = 2.0
@@ -105,11 +106,32 @@ class _Reading:
         task.cancel()
 
 
-async def acknowledge(receipt: Receipt, send: Send) -> None:
-    """Answer 200: what the receipt speaks of is on disk."""
-    await send(_DUPLICATE if receipt.duplicate else _ACCEPTED)
+async def acknowledge(
+    receipt: Receipt, send: Send, *, webhooks: int | None = None, answer: Answer | None = None
+) -> None:
+    """Answer 2xx: what the receipt speaks of is on disk.
+
+    ``webhooks`` is how many there were in a batch; ``answer`` is what the source wants to be sent instead.
+    """
     status = "duplicate" if receipt.duplicate else "accepted"
-    await send({"type": "http.response.body", "body": _answer_body(receipt.webhook_id, status)})
+    if answer is None and webhooks is None:
+        await send(_DUPLICATE if receipt.duplicate else _ACCEPTED)
+        await send({"type": "http.response.body", "body": _answer_body(receipt.webhook_id, status)})
+        return
+    body = None if answer is None else answer.body
+    headers = [] if answer is None else [(name.encode(), text.encode("latin-1")) for name, text in answer.headers]
+    if body is None:
+        body = _answer_body(receipt.webhook_id, status)
+        if webhooks is not None:
+            body = body[:-1] + b',"webhooks":%d}' % webhooks
+        headers = [header for header in headers if header[0] != b"content-type"]
+        headers.append((b"content-type", b"application/json"))
+    if answer is not None and answer.status in (204, 205):
+        body, headers = b"", [header for header in headers if header[0] != b"content-type"]
+    if answer is None or answer.status != 204:
+        headers.append((b"content-length", str(len(body)).encode()))
+    await send({"type": "http.response.start", "status": 200 if answer is None else answer.status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 async def refuse(rejected: Rejected, receive: Receive, send: Send, *, unread: bool) -> None:

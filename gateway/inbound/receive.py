@@ -11,8 +11,9 @@ What is answered ``200`` is on disk. A webhook that is authentic and can't be re
 from __future__ import annotations
 
 import logging
+import math
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
@@ -24,16 +25,21 @@ from gateway.errors import (
     NotStored,
     Rejected,
     StoreError,
+    TooManyRequests,
     UnknownSource,
 )
-from gateway.inbound.arrival import named_parts, translated
+from gateway.inbound.answers import answer_to
+from gateway.inbound.arrival import Taken, named_parts, taken, translated
 from gateway.inbound.authentication import AllOf, AnyOf, Basic, Hmac, Scheme, secrets_of, verify
+from gateway.inbound.batches import receptions, store_all
 from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse
+from gateway.inbound.rates import Rates
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import env_name
 from gateway.model import WebhookState, new_webhook_id
 from gateway.rules import Ruleset, Source
-from gateway.store import Receipt, Store
+from gateway.rules.respond import Answer
+from gateway.store import Receipt, Reception, Store
 
 RETRY_AFTER = 10
 """Seconds, in answers that ask the sender to come back."""
@@ -47,7 +53,7 @@ _log = logging.getLogger(__name__)
 
 
 class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """How one request at a hook ended."""
+    """How one request at a hook ended; of a batch, one element of it."""
 
     source: str
     """A name from the rules, or ``""`` where the request named none: never text of the sender's choosing."""
@@ -97,11 +103,12 @@ class Receiver:
         self._max_body = max_body
         self._body_timeout = body_timeout.total_seconds()
         self._now = now
+        self._rates = Rates()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         progress = _Progress()
         try:
-            receipt, record, destinations = await self._receive(scope, receive, progress)
+            done = await self._receive(scope, receive, progress)
         except Rejected as rejected:
             await refuse(rejected, receive, send, unread=progress.unread)
             self._emit(
@@ -119,17 +126,12 @@ class Receiver:
             await refuse(failure, receive, send, unread=progress.unread)
             self._emit(Received(source=progress.source, status=503, answer="not_stored", reason=str(failure)))
             return
-        if destinations:
-            self._wake(destinations)
-        elif record.state is WebhookState.FETCHING:
-            self._fetch(record.source, record.webhook_id)
-        await acknowledge(receipt, send)
-        self._emit(record)
+        self._go_on(done)
+        await acknowledge(done.receipt, send, webhooks=done.webhooks, answer=done.answer)
+        for record in done.records:
+            self._emit(record)
 
-    async def _receive(
-        self, scope: Scope, receive: Receive, progress: _Progress
-    ) -> tuple[Receipt, Received, Collection[str]]:
-        """The receipt, the record to emit, and where the commands go that were stored with it."""
+    async def _receive(self, scope: Scope, receive: Receive, progress: _Progress) -> _Done:
         ruleset = self._ruleset()
         headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
         declared = declared_length(headers)
@@ -143,6 +145,12 @@ class Receiver:
                 f"source {source.name} is disabled: {', '.join(unset)} is not set",
                 detail="This source is not set up yet.",
                 retry_after=RETRY_AFTER_SETUP,
+            )
+        if source.max_rate is not None and (wait := self._rates.wait(source.name, source.max_rate)):
+            raise TooManyRequests(
+                f"more than {source.max_rate:g} requests a second; the rest is told to come again",
+                detail="Too many requests to this source.",
+                retry_after=math.ceil(wait),
             )
         cap = min(source.max_body, self._max_body)
         body = await receive_body(receive, declared, cap=cap, seconds=self._body_timeout) if declared != 0 else b""
@@ -159,36 +167,87 @@ class Receiver:
             url=source.public_url,
         )
         verified = verify(source.verify, request, credential=self._credential, now=now, parts=parts)
-        reception = translated(
-            ruleset,
-            source,
-            verified,
-            id=new_webhook_id(),
-            parts=parts,
-            cap=cap,
-            now=now,
-        )
+        read = taken(ruleset, source, verified, id=new_webhook_id(), cap=cap)
+        if source.events is not None:
+            return await self._receive_batch(source, read, parts, now)
+        reception = translated(source, read, parts=parts, now=now)
         try:
             receipt = await self._store.receive(reception)
         except StoreError as error:
-            raise NotStored(str(error), detail="The webhook can't be stored now.", retry_after=RETRY_AFTER) from error
-        if receipt.duplicate:
-            repeat = Received(source=source.name, status=200, answer="duplicate", webhook_id=receipt.webhook_id)
-            return receipt, repeat, ()
-        webhook = reception.webhook
-        record = Received(
-            source=source.name,
-            status=200,
-            answer="accepted",
-            webhook_id=webhook.id,
-            state=webhook.state,
-            event_type=webhook.event_type,
-            matched=webhook.matched,
-            commands=len(reception.commands),
-            errors=len(webhook.errors),
-            reason=webhook.reason if webhook.state is WebhookState.UNPARSEABLE else None,
+            raise _not_stored(error) from error
+        return _Done(
+            receipt=receipt,
+            records=(_record(reception, receipt),),
+            destinations=() if receipt.duplicate else {command.destination for command in reception.commands},
+            answer=answer_to(source, read, receipt, parts=parts, event_type=reception.webhook.event_type),
         )
-        return receipt, record, {command.destination for command in reception.commands}
+
+    async def _receive_batch(self, source: Source, read: Taken, parts: Mapping[str, str], now: datetime) -> _Done:
+        """Each element is a webhook of its own; the sender is told that it is done when all are on disk."""
+        stored, failed = await store_all(self._store, receptions(source, read, parts=parts, now=now))
+        records = tuple(_record(one.reception, one.receipt) for one in stored)
+        destinations = {
+            command.destination for one in stored if not one.receipt.duplicate for command in one.reception.commands
+        }
+        if failed is not None:
+            # What is on disk goes its way; the sender's repeat finds it there and adds the rest.
+            self._go_on(_Done(receipt=Receipt(""), records=records, destinations=destinations))
+            for record in records:
+                self._emit(record)
+            raise _not_stored(failed) from failed
+        duplicate = all(one.receipt.duplicate for one in stored)
+        receipt = Receipt(stored[0].receipt.webhook_id, duplicate=duplicate)
+        return _Done(
+            receipt=receipt,
+            records=records,
+            destinations=destinations,
+            webhooks=len(stored),
+            answer=answer_to(source, read, receipt, parts=parts, event_type=stored[0].reception.webhook.event_type),
+        )
+
+    def _go_on(self, done: _Done) -> None:
+        """Tell those who go on with what is on disk."""
+        if done.destinations:
+            self._wake(done.destinations)
+        for record in done.records:
+            if record.state is WebhookState.FETCHING:
+                self._fetch(record.source, record.webhook_id)
+
+
+class _Done(msgspec.Struct, frozen=True, kw_only=True):
+    """A request whose webhooks are on disk."""
+
+    receipt: Receipt
+    """What is answered: of a batch the first element's id."""
+    records: tuple[Received, ...]
+    """To be emitted: of a batch one for each element."""
+    destinations: Collection[str]
+    """Where the commands go that were stored with it."""
+    webhooks: int | None = None
+    """Of a batch: how many elements it has."""
+    answer: Answer | None = None
+
+
+def _record(reception: Reception, receipt: Receipt) -> Received:
+    webhook = reception.webhook
+    if receipt.duplicate:
+        return Received(source=webhook.source, status=200, answer="duplicate", webhook_id=receipt.webhook_id)
+    return Received(
+        source=webhook.source,
+        status=200,
+        answer="accepted",
+        webhook_id=webhook.id,
+        state=webhook.state,
+        event_type=webhook.event_type,
+        matched=webhook.matched,
+        commands=len(reception.commands),
+        errors=len(webhook.errors),
+        reason=webhook.reason if webhook.state is WebhookState.UNPARSEABLE else None,
+    )
+
+
+def _not_stored(error: StoreError) -> NotStored:
+    return NotStored(str(error), detail="The webhook can't be stored now.", retry_after=RETRY_AFTER)
 
 
 class _Progress:

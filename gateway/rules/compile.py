@@ -21,7 +21,9 @@ from gateway.rules.model import Rule, Source
 from gateway.rules.nodes import Node, YAMLFile
 from gateway.rules.problems import did_you_mean, nearest
 from gateway.rules.readings import Entries, Reader
+from gateway.rules.respond import compile_respond
 from gateway.rules.scope import Codes, Names
+from gateway.rules.source_terms import read_events, read_limits, read_redact, read_retention
 from gateway.rules.tables import Table, table_from_csv, table_from_mapping
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
@@ -64,8 +66,15 @@ class SourceCompiler:
         name = self._source_name(root, keys)
         zone = self._zone(keys)
         path, parts = self._path(keys)
+        redact = read_redact(keys, self.read)
+        events = read_events(keys, self.read)
         names = self.read.names = Names(
-            path_parts=parts, tables=self._tables(keys), fetches=fetch_names(keys), zone=zone
+            path_parts=parts,
+            tables=self._tables(keys),
+            fetches=fetch_names(keys),
+            zone=zone,
+            batch="events" in keys,
+            redacted=redact,
         )
         self.read.lets(keys, names.lets)
         fetches = compile_fetches(keys, self.read)
@@ -85,13 +94,23 @@ class SourceCompiler:
             codes=self.codes,
             destination_unread=destination is None and "destination" in keys,
         )
+        names.reads.clear()
         dedup = self.read.expressions(keys, "dedup_key")
+        dedup_by_index = events is not None and bool(dedup) and "$" not in names.all_reads()
+        event_time = self.read.expressions(keys, "event_time", many=False)
         event_type = self.read.expressions(keys, "event_type", many=False)
         ignore = compile_conditions(keys["ignore"][1], names, self.report) if "ignore" in keys else None
         compiled = self._rules(keys, rules)
         title = self.read.text(keys, "title")
         body = compile_body(keys, self.read)
-        max_body = self._max_body(keys)
+        max_body, max_rate = read_limits(keys, self.read)
+        retention = read_retention(keys, self.read)
+        keeps_batch = "batch" in names.read_anywhere
+        respond = (
+            compile_respond(*keys["respond"], names, self.report, events="events" in keys)
+            if "respond" in keys
+            else None
+        )
         public_url = self.read.text(keys, "public_url")
         if self.yaml.problems or name is None or verify is None:
             return None
@@ -110,6 +129,14 @@ class SourceCompiler:
             zone=zone,
             dedup_key=dedup,
             event_type=event_type[0] if event_type else None,
+            event_time=event_time[0] if event_time else None,
+            events=events,
+            dedup_by_index=dedup_by_index,
+            keeps_batch=keeps_batch,
+            redact=redact,
+            respond=respond,
+            max_rate=max_rate,
+            retention=retention,
             ignore=ignore,
             lets=len(names.lets),
             fetches=fetches,
@@ -227,20 +254,6 @@ class SourceCompiler:
         if len(self.destinations) == 1:
             return next(iter(self.destinations))
         return None
-
-    def _max_body(self, keys: Entries) -> int:
-        if "limits" not in keys:
-            return 1_000_000
-        _, node = keys["limits"]
-        limits = check_keys(node, ("body",), "limits", self.report)
-        body = limits.get("body")
-        if body is None:
-            return 1_000_000
-        value = body[1].value
-        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= 100_000_000:
-            self.report(body[1], f"body takes a number of bytes from 1 to 100000000; found {body[1].describe()}")
-            return 1_000_000
-        return value
 
     def _rules(self, keys: Entries, compiler: RuleCompiler) -> tuple[Rule, ...]:
         if "rules" not in keys:

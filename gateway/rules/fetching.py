@@ -8,6 +8,7 @@ from typing import Any
 from gateway.errors import MappingError
 from gateway.model import WebhookState
 from gateway.rules.budget import OverBudget
+from gateway.rules.event_time import event_time
 from gateway.rules.fetches import FetchRequest, request_of
 from gateway.rules.model import Arrival, Source, Translation
 from gateway.rules.scope import UNSET, EvaluationFailed
@@ -81,4 +82,10 @@ def first_look(source: Source, arrival: Arrival) -> Translation | None:
             return None
     except MappingError as error:
         state, reason = WebhookState.UNTRANSLATABLE, error.message
-    return Translation(state=state, reason=reason, dedup_key=dedup_key, event_type=event_type)
+    return Translation(
+        state=state,
+        reason=reason,
+        dedup_key=dedup_key,
+        event_type=event_type,
+        event_time=event_time(source, scope),
+    )

@@ -18,6 +18,8 @@ SOURCE_KEYS: Mapping[str, str] = {
     "public_url": "the address as it is registered at the sender, for schemes that sign it",
     "dedup_key": "an expression, or a list of them, that is equal in every repeat of one webhook",
     "event_type": "an expression that names the kind of webhook, for lists and metrics",
+    "event_time": "an expression that gives the moment at which it happened at the sender",
+    "events": "the path to a list in the body: each element is a webhook of its own, read as $; the body is $batch",
     "ignore": "conditions; a webhook for which they hold is kept as ignored",
     "body": "read the body as json, form, ndjson, multipart, xml, text or jwt, whatever its content type says; or one "
     "field of a form: {form_field: payload, as: json}; or XML with lists: {as: xml, lists: [item]}",
@@ -25,7 +27,10 @@ SOURCE_KEYS: Mapping[str, str] = {
     "let": "named values, read as $let.NAME",
     "tables": "lookup tables: a mapping, or the name of a CSV file beside this one",
     "fetch": "what to get from the sender's API before the rules run, read as $fetch.NAME",
-    "limits": "limits of this source: body (bytes)",
+    "redact": "paths of what may not be kept: taken out of the body (or $header.NAME) before it is stored or read",
+    "respond": "what the sender gets when its webhook is stored: status, headers, body",
+    "retention": "how long what came in is kept: 7d; the setting GATEWAY_RETENTION unless given",
+    "limits": "limits of this source: body (bytes) and rate (requests a second)",
     "defaults": "rule keys that hold for every rule that does not say otherwise",
     "rules": "the rules, looked at in order",
     "examples": "tests: a request and the commands that it becomes",
@@ -96,6 +101,15 @@ OAUTH_KEYS: Mapping[str, str] = {
     "client_secret": "the client's secret: $env.NAME",
     "scope": "what is asked for, as the API's pages say",
     "send": "where id and secret are sent: header (HTTP basic, unless said) or body (the form)",
+}
+RESPOND_KEYS: Mapping[str, str] = {
+    "status": "200 to 299; 200 unless given",
+    "headers": "headers of the answer: texts, expressions, templates",
+    "body": "text, or a mapping that is sent as JSON; without it the usual answer with the webhook's id",
+}
+LIMITS_KEYS: Mapping[str, str] = {
+    "body": "the largest body in bytes; a larger one is answered 413: 1000000 unless given",
+    "rate": "requests a second, such as 50 or 50/s; what is over it is answered 429",
 }
 LIMIT_KEYS = ("per", "at_most", "within")
 QUIET_KEYS = ("from", "to", "zone")

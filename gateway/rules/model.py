@@ -15,12 +15,16 @@ from gateway.intilery.contract import Destination
 from gateway.model import Command, MappingProblem, OnUnknown, RulesVersion, WebhookState
 from gateway.rules.calls import Call
 from gateway.rules.conditions import All
+from gateway.rules.events import Events
 from gateway.rules.expressions import Expression
 from gateway.rules.fetches import Fetch
 from gateway.rules.nodes import Node
 from gateway.rules.problems import Problem
+from gateway.rules.redaction import Redaction
+from gateway.rules.respond import Respond
 from gateway.rules.scope import Codes, Evaluate
 from gateway.rules.spans import Span
+from gateway.rules.values import MISSING
 from gateway.terms import Cancellation, QuietHours
 
 
@@ -40,6 +44,10 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     received_at: datetime
     fetched: Mapping[str, Any] | None = None
     """What was fetched, by name; None where nothing was."""
+    batch: Any = MISSING
+    """Where the source says ``events``: the whole body, of which ``body`` is one element."""
+    index: int | None = None
+    """The element's position in the batch, from 0."""
 
 
 class TraceLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,6 +73,7 @@ class Translation(msgspec.Struct, frozen=True, kw_only=True):
     """Empty unless it was asked for."""
     dedup_key: str | None = None
     event_type: str | None = None
+    event_time: datetime | None = None
 
 
 class Timing(msgspec.Struct, frozen=True, kw_only=True):
@@ -169,6 +178,20 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     dedup_window: timedelta | None = None
     """How long a dedup key answers a repeat; None: for as long as the store keeps it."""
     event_type: Expression | None = None
+    event_time: Expression | None = None
+    events: Events | None = None
+    """Where the elements of a batch stand, each a webhook of its own."""
+    dedup_by_index: bool = False
+    """Whether the dedup key is the same for all elements of a batch, and gets the element's index."""
+    keeps_batch: bool = False
+    """Whether rules read ``$batch``, so that it is stored beside the elements."""
+    redact: tuple[Redaction, ...] = ()
+    respond: Respond | None = None
+    """What the sender gets; None: the usual answer."""
+    max_rate: float | None = None
+    """Requests a second; None: any number."""
+    retention: timedelta | None = None
+    """How long what came in is kept; None: as the gateway's setting says."""
     ignore: All | None = None
     lets: int = 0
     fetches: tuple[Fetch, ...] = ()

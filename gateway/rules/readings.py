@@ -54,7 +54,10 @@ class Reader:
                 self.report(key, f"'{key.text}' is not a name; allowed: letters, digits, _ and -")
                 continue
             # Compiled before it is named, so a value can read those above it and never itself.
+            self.names.reads.clear()
             lets[key.text] = compile_value(value, self.names, report)
+            if lets is self.names.lets:
+                self.names.let_reads[key.text] = self.names.all_reads()
 
     def destination_at(self, node: Node) -> str | Expression | None:
         if node.kind != "scalar" or not node.text:

@@ -7,6 +7,7 @@ that word.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from jsonpath_ng.jsonpath import Wildcard
 from gateway.rules.paths import PathProblem, parse
 
 REDACTED = "[redacted]"
+_BATCH = re.compile(r"\$batch(?=$|[.\[])")
+_HEADER = re.compile(r"\$header(?:\.([\w-]+)|\['([^']+)'\]|\[\"([^\"]+)\"\])")
 
 Step = tuple[str, ...] | tuple[int, ...] | None
 """Names, indexes, or None for every child."""
@@ -32,6 +35,8 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
     """Each with whether it may stand at any depth (``..``)."""
     header: str | None = None
     """The name of a header, in lower case, where it is one that is taken out."""
+    batch: bool = False
+    """Whether it begins at ``$batch``, the whole body around the elements that ``events`` names."""
 
     def erase(self, body: Any) -> bool:
         """Take out of a parsed body, in place, what this path names; whether there was anything."""
@@ -39,35 +44,46 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def compile_redaction(text: str) -> Redaction:
-    """Compile a path to redact.
+    """Compile a path to redact: of the body, of ``$batch``, or ``$header.NAME``.
 
     :raises PathProblem: it is not a path, or has a filter or a slice.
     """
-    if text.startswith("$header."):
-        return Redaction(text=text, steps=(), header=text.removeprefix("$header.").lower())
+    if text.startswith("$header"):
+        found = _HEADER.fullmatch(text)
+        if found is None:
+            raise PathProblem("a header is redacted as $header.NAME, such as $header.X-Customer-Token")
+        return Redaction(text=text, steps=(), header=(found[1] or found[2] or found[3]).lower())
+    batch = _BATCH.match(text) is not None
+    path = "$" + text.removeprefix("$batch") if batch else text
+    if not path.startswith(("$.", "$[")) and path != "$":
+        raise PathProblem("redact takes paths of the body such as $.card.number, and $header.NAME")
+    try:
+        ast: Any = parse(path)
+    except PathProblem as problem:
+        raise PathProblem(str(problem), problem.at + len(text) - len(path)) from None
     steps: list[tuple[bool, Step]] = []
-    ast: Any = parse(text)
-    _flatten(ast, steps, deep=False)
+    if not _flatten(ast, steps, deep=False):
+        raise PathProblem("redact takes names, indexes, [*] and ..; filters and slices select too little to be safe")
     if not steps:
-        raise PathProblem("$ is the whole body; redact names places in it, such as $.card.number")
-    return Redaction(text=text, steps=tuple(steps))
+        raise PathProblem(f"{text} is the whole body; redact names places in it, such as {text}.card.number")
+    return Redaction(text=text, steps=tuple(steps), batch=batch)
 
 
-def _flatten(ast: Any, steps: list[tuple[bool, Step]], *, deep: bool) -> None:
+def _flatten(ast: Any, steps: list[tuple[bool, Step]], *, deep: bool) -> bool:
+    """Append the steps of a path; False where it has one of another kind, and what stands before that was appended."""
     if isinstance(ast, Child):
-        _flatten(ast.left, steps, deep=deep)
-        _flatten(ast.right, steps, deep=False)
-    elif isinstance(ast, Descendants):
-        _flatten(ast.left, steps, deep=deep)
-        _flatten(ast.right, steps, deep=True)
-    elif isinstance(ast, Fields):
+        return _flatten(ast.left, steps, deep=deep) and _flatten(ast.right, steps, deep=False)
+    if isinstance(ast, Descendants):
+        return _flatten(ast.left, steps, deep=deep) and _flatten(ast.right, steps, deep=True)
+    if isinstance(ast, Fields):
         steps.append((deep, tuple(ast.fields)))
     elif isinstance(ast, Index):
         steps.append((deep, tuple(ast.indices)))
     elif isinstance(ast, Wildcard):
         steps.append((deep, None))
-    elif not isinstance(ast, Root):
-        raise PathProblem("redact takes names, indexes, [*] and ..; filters and slices select too little to be safe")
+    else:
+        return isinstance(ast, Root)
+    return True
 
 
 def _erase(value: Any, steps: tuple[tuple[bool, Step], ...]) -> bool:
@@ -101,10 +117,37 @@ def _keys(node: Any, step: Step) -> list[Any]:
 
 
 def hidden_by(path: str, redactions: tuple[Redaction, ...]) -> Redaction | None:
-    """The redaction that covers a path of a rule, judged by their beginnings; None where none does."""
+    """The redaction that covers a path of a rule, ``$…`` or ``$batch…``; None where none does.
+
+    Judged by the steps before the first filter or slice: what a path selects below a place that is taken out is hidden,
+    however it is written; what holds such a place is not, it only holds the word there.
+    """
+    batch = _BATCH.match(path) is not None
+    steps: list[tuple[bool, Step]] = []
+    _flatten(parse("$" + path.removeprefix("$batch") if batch else path), steps, deep=False)
     for redaction in redactions:
-        if redaction.header is None and (
-            path == redaction.text or path.startswith((f"{redaction.text}.", f"{redaction.text}["))
-        ):
+        if redaction.header is None and redaction.batch is batch and _covers(redaction.steps, tuple(steps)):
             return redaction
     return None
+
+
+def hidden_header(name: str, redactions: tuple[Redaction, ...]) -> Redaction | None:
+    """The redaction of a header, by its name in lower case."""
+    return next((redaction for redaction in redactions if redaction.header == name), None)
+
+
+def _covers(redacted: tuple[tuple[bool, Step], ...], steps: tuple[tuple[bool, Step], ...]) -> bool:
+    """Whether every place that the steps lead to is one that is redacted, or below one."""
+    if not redacted:
+        return True
+    deep, step = redacted[0]
+    for at, (anywhere, other) in enumerate(steps):
+        if (deep or not anywhere) and _meets(step, other) and _covers(redacted[1:], steps[at + 1 :]):
+            return True
+        if not deep:
+            break
+    return False
+
+
+def _meets(redacted: Step, step: Step) -> bool:
+    return redacted is None or (step is not None and not set(redacted).isdisjoint(step))

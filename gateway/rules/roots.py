@@ -8,6 +8,7 @@ from typing import Any
 from gateway.rules.path_problems import path_problem
 from gateway.rules.paths import Path, PathProblem, compile_path
 from gateway.rules.problems import choices, nearest
+from gateway.rules.redaction import hidden_by, hidden_header
 from gateway.rules.scope import UNSET, Evaluate, FromBody, FromItem, Names, Scope
 from gateway.rules.values import MISSING
 
@@ -52,7 +53,9 @@ def compile_source(path: str, at: int, names: Names) -> Evaluate:
                 f"'{path}' is not a path; text that starts with $ is written {{$literal: '{path}'}}", at
             )
         names.reads.add("$")
+        names.read_anywhere.add("$")
         compiled = body_path(path, at)
+        _refuse_redacted(path, at, names)
         if compiled.get is not None:
             return FromBody(compiled.get)
         read = compiled.read
@@ -60,12 +63,15 @@ def compile_source(path: str, at: int, names: Names) -> Evaluate:
     root, rest = found[1], path[found.end() :]
     at_rest = at + found.end()
     names.reads.add(root)
+    names.read_anywhere.add(root)
     if root in ("item", "outer"):
         return _element(root, rest, at, names)
     if root == "batch":
         if not names.batch:
             raise ExpressionProblem("$batch is known only where the source says events", at)
-        return _rooted("batch", rest, at_rest)
+        evaluate = _rooted("batch", rest, at_rest)
+        _refuse_redacted(path, at, names)
+        return evaluate
     if root not in ROOTS:
         meant = nearest(root, ROOTS, cutoff=0.75)
         raise ExpressionProblem(
@@ -76,6 +82,11 @@ def compile_source(path: str, at: int, names: Names) -> Evaluate:
             at,
         )
     return _named(root, rest, at, at_rest, names)
+
+
+def _refuse_redacted(path: str, at: int, names: Names) -> None:
+    if names.redacted and (hidden := hidden_by(path, names.redacted)) is not None:
+        raise ExpressionProblem(f"{path} can't be read here: redact takes {hidden.text} out", at)
 
 
 def body_path(text: str, at: int) -> Path:
@@ -147,6 +158,8 @@ def _named(root: str, rest: str, at: int, at_rest: int, names: Names) -> Evaluat
         raise ExpressionProblem(f"$path.{name} is not a part of the path{known}", at)
     if root == "header":
         lower = name.lower()
+        if (hidden := hidden_header(lower, names.redacted)) is not None:
+            raise ExpressionProblem(f"$header.{name} can't be read here: redact takes {hidden.text} out", at)
         return lambda scope: scope.headers.get(lower, MISSING)
     if root == "query":
         return lambda scope: scope.query.get(name, MISSING)

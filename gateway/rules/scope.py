@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gateway.rules.budget import Budget
+from gateway.rules.redaction import Redaction
 from gateway.rules.tables import Table
 from gateway.rules.values import MISSING
 
@@ -134,6 +135,7 @@ class Names:
         fetches: tuple[str, ...] = (),
         zone: ZoneInfo | None = None,
         batch: bool = False,
+        redacted: tuple[Redaction, ...] = (),
     ) -> None:
         self.lets: dict[str, Evaluate] = {}
         """The source's named values, in order."""
@@ -144,6 +146,12 @@ class Names:
         self.fetches = fetches
         self.zone = zone
         self.batch = batch
+        self.redacted = redacted
+        """What nobody may read."""
+        self.let_reads: dict[str, frozenset[str]] = {}
+        """By source's let: the roots that it reads, itself or through other lets."""
+        self.read_anywhere: set[str] = set()
+        """The roots that were read in the whole file."""
         self.loops = 0
         """How many elements stand around this place: 1 makes ``$item`` known, 2 ``$outer``."""
         self.codes: list[tuple[str, str, int, int]] = []
@@ -155,6 +163,12 @@ class Names:
         self.place: tuple[int, int] = (1, 1)
         """Line and column of the node that is being compiled."""
 
+    def all_reads(self) -> frozenset[str]:
+        """The roots that were read since the record was last cleared, those that a source's let reads included."""
+        return frozenset(self.reads).union(
+            *(self.let_reads.get(name.removeprefix("let."), ()) for name in self.reads if name.startswith("let."))
+        )
+
     def in_loop(self) -> Names:
         """The names inside one more ``for_each`` or ``$each``. Records go to the same lists."""
         inner = Names(
@@ -163,7 +177,10 @@ class Names:
             fetches=self.fetches,
             zone=self.zone,
             batch=self.batch,
+            redacted=self.redacted,
         )
+        inner.let_reads = self.let_reads
+        inner.read_anywhere = self.read_anywhere
         inner.lets = self.lets
         inner.rule_lets = self.rule_lets
         inner.loops = self.loops + 1

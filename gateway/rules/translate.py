@@ -12,6 +12,7 @@ from gateway.intilery.contract import timestamp
 from gateway.model import Command, MappingProblem, WebhookState
 from gateway.rules.budget import Budget, OverBudget
 from gateway.rules.commands import CommandMaker
+from gateway.rules.event_time import event_time
 from gateway.rules.mapping import elements_of
 from gateway.rules.model import Arrival, Rule, Source, TraceLine, Translation
 from gateway.rules.scope import UNSET, EvaluationFailed, Scope, webhook_facts
@@ -35,6 +36,7 @@ def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = 
         scope, event_type, dedup_key = recognised(source, arrival)
     except (OverBudget, EvaluationFailed) as error:
         return Translation(state=WebhookState.UNTRANSLATABLE, reason=str(error))
+    happened = event_time(source, scope) if source.event_time is not None else None
     run = _Run(source, arrival, scope, now=now, trace=trace)
     try:
         state, reason = run.all()
@@ -57,6 +59,7 @@ def translate(source: Source, arrival: Arrival, *, now: datetime, trace: bool = 
         trace=tuple(run.lines),
         dedup_key=dedup_key,
         event_type=event_type,
+        event_time=happened,
     )
 
 
@@ -66,20 +69,29 @@ def recognised(source: Source, arrival: Arrival) -> tuple[Scope, str | None, str
     :raises OverBudget: reading them takes too many steps.
     :raises EvaluationFailed: one of them says ``required`` and is nothing.
     """
-    scope = Scope(
+    scope = scope_of(source, arrival)
+    event_type = _text(source.event_type, scope)
+    scope.webhook = webhook_facts(
+        id=arrival.webhook_id, source=source.name, received_at=arrival.received_at, event_type=event_type
+    )
+    key = _dedup_key(source, scope)
+    if key is not None and source.dedup_by_index and arrival.index is not None:
+        key = f"{key}|{arrival.index}"
+    return scope, event_type, key
+
+
+def scope_of(source: Source, arrival: Arrival) -> Scope:
+    """What a source's expressions see of a webhook, but for ``$webhook``."""
+    return Scope(
         body=arrival.body,
         headers=arrival.headers,
         query=arrival.query,
         path=arrival.path,
         webhook={},
         lets=source.lets,
+        batch=arrival.batch,
         fetched=MISSING if arrival.fetched is None else arrival.fetched,
     )
-    event_type = _text(source.event_type, scope)
-    scope.webhook = webhook_facts(
-        id=arrival.webhook_id, source=source.name, received_at=arrival.received_at, event_type=event_type
-    )
-    return scope, event_type, _dedup_key(source, scope)
 
 
 def _text(expression: Any, scope: Scope) -> str | None:

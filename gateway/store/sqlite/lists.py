@@ -9,6 +9,8 @@ import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import msgspec
+
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Webhook
 from gateway.store import CommandFilter, Page, WebhookFilter
@@ -26,6 +28,7 @@ from gateway.store.sqlite.rows import (
 T = TypeVar("T")
 
 _WEBHOOK = "SELECT {columns} FROM webhooks WHERE id = ?".replace("{columns}", WEBHOOK_COLUMNS)
+_BATCH = "SELECT body FROM batches WHERE id = ?"
 _WEBHOOKS = """
 SELECT seq, {columns} FROM webhooks WHERE {conditions} ORDER BY seq DESC LIMIT ?
 """.replace("{columns}", WEBHOOK_COLUMNS)
@@ -62,7 +65,9 @@ def find_webhook(db: sqlite3.Connection, id: str) -> Webhook:
     row = db.execute(_WEBHOOK, (id,)).fetchone()
     if row is None:
         raise NotFound(f"webhook {id}: no such webhook")
-    return webhook(row)
+    found = webhook(row)
+    batch = None if found.batch_id is None else db.execute(_BATCH, (found.batch_id,)).fetchone()
+    return found if batch is None else msgspec.structs.replace(found, batch=batch[0])
 
 
 def find_command(db: sqlite3.Connection, id: str) -> Command:

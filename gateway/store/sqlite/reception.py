@@ -44,6 +44,7 @@ UPDATE webhooks SET repeats = repeats + v.column2 FROM {values} AS v WHERE id = 
 _INSERT_WEBHOOKS = """
 INSERT INTO webhooks ({columns}) SELECT * FROM {values} WHERE column1 IS NOT NULL
 """.replace("{columns}", WEBHOOK_COLUMNS)
+_KEEP_BATCH = "INSERT INTO batches (id, body) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
 _LAST_SEQ = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'commands'), 0)"
 _INSERT_COMMANDS = """
 INSERT INTO commands (seq, head, blocked_by, {columns}) SELECT * FROM {values} WHERE column1 IS NOT NULL
@@ -64,6 +65,8 @@ class Arrival(msgspec.Struct, frozen=True, kw_only=True):
     received_at: int
     until: int | None
     webhook: Row
+    batch: Row | None
+    """The body around it, where it is one element of a batch and rules read that."""
     commands: tuple[Planned, ...]
     cancellations: tuple[Cancellation, ...]
     met: Met | None
@@ -94,6 +97,7 @@ def arrival_of(reception: Reception) -> Arrival:
         received_at=micros(webhook.received_at),
         until=maybe_micros(reception.dedup_until),
         webhook=webhook_row(webhook),
+        batch=None if webhook.batch is None else (webhook.batch_id, webhook.batch),
         commands=tuple(map(plan, reception.commands)),
         cancellations=reception.cancellations,
         met=None
@@ -151,6 +155,8 @@ def write_arrivals(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, gap: 
         receipts.append(Receipt(arrival.webhook_id))
     if fresh:
         write(db, _INSERT_WEBHOOKS, [arrival.webhook for arrival in fresh])
+        for batch in {arrival.batch[0]: arrival.batch for arrival in fresh if arrival.batch is not None}.values():
+            db.execute(_KEEP_BATCH, batch)
         if met := [arrival.met for arrival in fresh if arrival.met is not None]:
             count(db, met)
         for group in _in_order(fresh):

@@ -18,10 +18,11 @@ from gateway.store.sqlite.terms import cancel, give_back
 
 _MADE = "SELECT id, seq, state, destination, user_id FROM commands WHERE webhook_id = ? ORDER BY seq"
 _UPDATE_WEBHOOK = """
-UPDATE webhooks SET state = ?, errors = ?, reason = ?, matched = ?, event_type = ?, rules_version = ? WHERE id = ?
+UPDATE webhooks SET state = ?, errors = ?, reason = ?, matched = ?, event_type = ?, event_time = ?, rules_version = ?
+WHERE id = ?
 """
 _STATE = "SELECT state FROM webhooks WHERE id = ?"
-_BECAME = ("state", "errors", "reason", "matched", "event_type", "rules_version", "id")
+_BECAME = ("state", "errors", "reason", "matched", "event_type", "event_time", "rules_version", "id")
 # A command keeps its place in the order of translation, and the count of its attempts, which number its history.
 _REPLACED = [column for column in COMMAND_COLUMNS.split(", ") if column not in ("id", "webhook_id", "attempts")]
 _REPLACE = """

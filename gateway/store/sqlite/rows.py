@@ -82,7 +82,7 @@ def loaded(octets: bytes) -> Any:
 
 WEBHOOK_COLUMNS = (
     "id, source, received_at, method, path, query, headers, state, errors, reason, matched, dedup_key, event_type, "
-    "rules_version, repeats, body"
+    "rules_version, repeats, event_time, parsed, batch_id, body"
 )
 
 
@@ -104,6 +104,9 @@ def webhook_row(webhook: Webhook) -> Row:
         maybe_octets(webhook.event_type),
         webhook.rules_version,
         webhook.repeats,
+        maybe_micros(webhook.event_time),
+        int(webhook.parsed),
+        webhook.batch_id,
         webhook.body,
     )
 
@@ -112,7 +115,7 @@ def webhook(row: Sequence[Any]) -> Webhook:
     """From :data:`WEBHOOK_COLUMNS`."""
     (
         id, source, received_at, method, path, query, headers, state, errors, reason, matched, dedup_key, event_type,
-        rules_version, repeats, body,
+        rules_version, repeats, event_time, parsed, batch_id, body,
     ) = row  # fmt: skip
     return Webhook(
         id=id,
@@ -123,12 +126,15 @@ def webhook(row: Sequence[Any]) -> Webhook:
         query=text(query),
         headers=tuple((name, value) for name, value in loaded(headers)),
         body=body,
+        parsed=bool(parsed),
+        batch_id=batch_id,
         state=WebhookState(state),
         errors=() if errors is None else tuple(MappingProblem(**problem) for problem in loaded(errors)),
         reason=maybe_text(reason),
         matched=tuple(loaded(matched)),
         dedup_key=maybe_text(dedup_key),
         event_type=maybe_text(event_type),
+        event_time=maybe_moment(event_time),
         rules_version=rules_version,
         repeats=repeats,
     )

@@ -46,6 +46,9 @@ CREATE TABLE webhooks (
     event_type    BLOB,
     rules_version TEXT NOT NULL,
     repeats       INTEGER NOT NULL,
+    event_time    INTEGER,                  -- when it happened at the sender
+    parsed        INTEGER NOT NULL,         -- 1: the body is the parsed value as JSON, not the sender's bytes
+    batch_id      TEXT,                     -- the same for all elements of one request; NULL: it is no element
     body          BLOB NOT NULL
 );
 
@@ -53,6 +56,16 @@ CREATE TABLE webhooks (
 CREATE INDEX webhooks_troubled ON webhooks (state, seq)
     WHERE state = 'untranslatable' OR state = 'unparseable' OR state = 'quarantined' OR state = 'fetching';
 CREATE INDEX webhooks_with_errors ON webhooks (seq) WHERE errors IS NOT NULL;
+
+-- Prune walks each source from its oldest on.
+CREATE INDEX webhooks_by_source ON webhooks (source, received_at);
+CREATE INDEX webhooks_by_batch ON webhooks (batch_id) WHERE batch_id IS NOT NULL;
+
+-- The whole body around the elements of a batch, once for all of them, where rules read it.
+CREATE TABLE batches (
+    id   TEXT PRIMARY KEY,                  -- webhooks.batch_id
+    body BLOB NOT NULL
+);
 
 -- What thin webhooks point to, as far as it was fetched: traces and replays are computed from it.
 CREATE TABLE fetched (
@@ -69,6 +82,7 @@ CREATE TABLE dedup (
     expires_at INTEGER,                     -- NULL: for as long as it is kept. An expired key is overwritten.
     PRIMARY KEY (source, key)
 ) WITHOUT ROWID;
+CREATE INDEX dedup_until ON dedup (expires_at) WHERE expires_at IS NOT NULL;
 
 -- The moving part of a command is small and its body lies elsewhere: claiming and recording rewrite the row, and rows
 -- that share a page share the write.
@@ -131,6 +145,7 @@ CREATE TABLE once (
 ) WITHOUT ROWID;
 CREATE INDEX once_by_command ON once (command_id);
 CREATE TABLE names (
+CREATE INDEX once_until ON once (until) WHERE until IS NOT NULL;
     source     TEXT NOT NULL,
     name       BLOB NOT NULL,
     command_id TEXT NOT NULL,
