@@ -214,6 +214,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """When it may be claimed next: its time, or the next retry."""
     intilery_event_id: str | None = None
     finished_at: datetime | None = None
+    retried_at: datetime | None = None
+    """When a person last had it sent again: the time to give it up counts anew."""
     once: Once | None = None
     limit: Limit | None = None
     quiet: QuietHours | None = None

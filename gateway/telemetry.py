@@ -20,6 +20,7 @@ from gateway.delivery import (
     AttemptMade,
     DestinationPaused,
     DestinationResumed,
+    LookedUp,
     Record,
     ResultLost,
     StoreFailed,
@@ -77,6 +78,12 @@ class Telemetry:
             ("destination", "outcome"),
             registry=self.registry,
         )
+        self._lookups = Counter(
+            "gateway_lookups",
+            "Lookups of commands whose outcome was unknown, by what they found.",
+            ("destination", "finding"),
+            registry=self.registry,
+        )
         self._outcomes = Counter(
             "gateway_commands",
             "What attempts meant for their commands: delivered, pending (again), failed, held, unknown, expired.",
@@ -125,6 +132,8 @@ class Telemetry:
                 self._count(self._commands, record.source, by=record.commands)
         if record.answer == "not_stored":
             self._store_errors.labels("receive").inc()
+        if record.answer == "challenge":
+            _log.info("%s: a challenge was answered", record.source, extra={"fields": {"source": record.source}})
         if record.reason is not None:
             # Anybody can ask for what is not there; that is worth no line.
             level = logging.DEBUG if record.status in (404, 405) else logging.WARNING
@@ -149,6 +158,18 @@ class Telemetry:
         match record:
             case AttemptMade():
                 self._attempt_made(record)
+            case LookedUp(command=command, finding=finding, verdict=verdict):
+                self._lookups.labels(command.destination, finding).inc()
+                self._count(self._outcomes, command.destination, command.command, verdict.state)
+                _log.warning(
+                    "%s: %s was looked up: %s, so it is %s%s",
+                    command.destination,
+                    command.command,
+                    finding,
+                    verdict.state.value,
+                    f": {verdict.reason}" if verdict.reason else "",
+                    extra={"fields": {"command": command.id, "rule": command.rule, "source": command.source}},
+                )
             case ResultLost(command=command, attempt=attempt):
                 self._attempts.labels(command.destination, attempt.outcome.value).inc()
                 _log.error(

@@ -22,6 +22,7 @@ AUTHENTICATION = (
     "inbound.signed",
     "inbound.shared_secrets",
 )
+CHALLENGES = ("inbound.challenges", "inbound.challenge_presets")
 PAYLOADS = (
     "inbound.payloads",
     "inbound.charsets",
@@ -46,14 +47,16 @@ LAYERS: dict[str, tuple[str, ...]] = {
     # Pure deciders.
     "intilery.answers": VOCABULARY,
     "delivery.retry": (*VOCABULARY, "backoff", "store"),
+    "delivery.verify": (*VOCABULARY, "backoff", "store", "delivery.retry"),
     "delivery.pacing": VOCABULARY,
     # A request, and what is known about senders. No rules, no store.
     "inbound": (),
     "inbound.request": VOCABULARY,
     **dict.fromkeys(AUTHENTICATION, (*VOCABULARY, "inbound.request", *AUTHENTICATION)),
+    **dict.fromkeys(CHALLENGES, (*VOCABULARY, "inbound.request", "inbound.schemes", *PAYLOADS)),
     **dict.fromkeys(PAYLOADS, (*VOCABULARY, "inbound.request", *PAYLOADS)),
     # A webhook becomes commands: no store, no client, no delivery, no settings.
-    "rules.*": (*VOCABULARY, "rules.*", "intilery.contract", "inbound.request", *PAYLOADS, *AUTHENTICATION),
+    "rules.*": (*VOCABULARY, "rules.*", "intilery.contract", "inbound.request", *PAYLOADS, *AUTHENTICATION, *CHALLENGES),
     # The doors to the world, which never see each other.
     "store.*": (*VOCABULARY, "store.*"),
     "intilery.client": (*VOCABULARY, "backoff", "intilery.contract", "intilery.answers"),
@@ -71,6 +74,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "inbound.receive": (*VOCABULARY, "problem", "rules", "rules.respond", "store", "inbound.*"),
     "delivery": (*VOCABULARY, "store", "delivery.*"),
     "delivery.gate": (*VOCABULARY, "intilery.contract", "delivery.*"),
+    "delivery.lookups": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
     "delivery.lane": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
     "delivery.dispatch": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
     # Those that wire. Only they read settings.
@@ -98,6 +102,7 @@ PURE = (
     "intilery.contract",
     "intilery.answers",
     "delivery.retry",
+    "delivery.verify",
     "delivery.pacing",
     "rules.*",
 )

@@ -24,6 +24,16 @@ class AttemptMade(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+class LookedUp(msgspec.Struct, frozen=True, kw_only=True):
+    """A command whose outcome was unknown was looked up at Intilery, and what that means is on disk."""
+
+    command: Command
+    """As it was: in state ``unknown``."""
+    finding: str
+    """``found``, ``absent``, ``inconclusive`` or ``failed``."""
+    verdict: Verdict
+
+
 class ResultLost(msgspec.Struct, frozen=True, kw_only=True):
     """An attempt ended and could not be recorded while its lease was in force: to the store its outcome is unknown."""
 
@@ -58,5 +68,5 @@ class Stumbled(msgspec.Struct, frozen=True, kw_only=True):
     error: BaseException
 
 
-Record = AttemptMade | ResultLost | DestinationPaused | DestinationResumed | StoreFailed | Stumbled
+Record = AttemptMade | LookedUp | ResultLost | DestinationPaused | DestinationResumed | StoreFailed | Stumbled
 """All that ``emit`` is called with."""

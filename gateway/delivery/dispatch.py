@@ -17,6 +17,7 @@ from datetime import UTC, datetime, timedelta
 from gateway.backoff import Backoff
 from gateway.delivery import Record, StoreFailed, Stumbled
 from gateway.delivery.lane import Lane, Sender, Terms
+from gateway.delivery.retry import LOOK_UP_AFTER
 from gateway.errors import SettingsError, StoreError, UnknownOutcome
 from gateway.intilery.contract import Destination
 from gateway.store import Claim, Store
@@ -40,9 +41,10 @@ class Dispatcher:
 
     ``lease`` must outlast ``client.longest`` by ``margin`` seconds, the time to record a result. ``max_in_flight``
     counts for each destination; the client's pool needs as many connections for each. ``give_up_after``,
-    ``first_backoff`` and ``longest_backoff`` are those of :class:`~gateway.backoff.Backoff`. ``grace`` is how
-    long :meth:`stop` waits for what is in flight. ``poll``, ``probe_every`` and ``probe_at_most`` are seconds: between
-    looks for what others wrote, and between probes of a destination that refuses the token, doubling.
+    ``first_backoff`` and ``longest_backoff`` are those of :class:`~gateway.backoff.Backoff`. ``look_up_after`` is how
+    long a command whose outcome is unknown waits until it is looked up; what is due is looked for every quarter of it.
+    ``grace`` is how long :meth:`stop` waits for what is in flight. ``poll``, ``probe_every`` and ``probe_at_most`` are
+    seconds: between looks for what others wrote, and between probes of a destination that refuses the token, doubling.
 
     :raises SettingsError: a lease that a send could outlast.
     """
@@ -61,6 +63,7 @@ class Dispatcher:
         give_up_after: timedelta = timedelta(hours=24),
         first_backoff: timedelta = timedelta(seconds=1),
         longest_backoff: timedelta = timedelta(minutes=10),
+        look_up_after: timedelta = LOOK_UP_AFTER,
         grace: timedelta = timedelta(seconds=10),
         poll: float = 1.0,
         probe_every: float = 30.0,
@@ -82,6 +85,7 @@ class Dispatcher:
             margin=margin,
             max_in_flight=max_in_flight,
             backoff=Backoff(base=first_backoff, cap=longest_backoff, give_up_after=give_up_after),
+            look_up_after=look_up_after,
             poll=poll,
             probe_every=probe_every,
             probe_at_most=probe_at_most,
@@ -153,20 +157,26 @@ class Dispatcher:
         )
 
     async def _keep_house(self) -> None:
-        """Every lease: settle what outlived its lease, and start lanes for destinations that only the store knows."""
+        """Settle what outlived its lease and what is due to be looked up; every lease, start lanes for destinations
+        that only the store knows."""
+        loop = asyncio.get_running_loop()
+        lease = self._terms.lease.total_seconds()
+        next_look = loop.time() + lease
         while True:
-            await asyncio.sleep(self._terms.lease.total_seconds())
+            await asyncio.sleep(min(lease, self._terms.look_up_after.total_seconds() / 4))
             try:
                 self._settle(await self._recover(), "no result was recorded while its lease was in force")
-                names = {*self._destinations(), *await self._store.backlog()}
-                self.wake(names - self._lanes.keys())
+                if loop.time() >= next_look:
+                    next_look = loop.time() + lease
+                    names = {*self._destinations(), *await self._store.backlog()}
+                    self.wake(names - self._lanes.keys())
             except StoreError as error:
                 self._terms.emit(StoreFailed(verb="recover", message=str(error)))
             except Exception as error:  # it must go on: nobody else settles what lost its lease
                 self._terms.emit(Stumbled(where="recovery", error=error))
 
     async def _recover(self) -> dict[str, list[Claim]]:
-        """What outlived its lease, now under a new one, by destination."""
+        """What outlived its lease or is to be looked up, now under a new lease, by destination."""
         found: dict[str, list[Claim]] = {}
         for claim in await self._store.recover(now=self._terms.clock(), lease=self._terms.lease):
             found.setdefault(claim.command.destination, []).append(claim)

@@ -26,7 +26,9 @@ from gateway.delivery import (
     pacing,
 )
 from gateway.delivery.gate import Gate, Where
+from gateway.delivery.lookups import Lookups
 from gateway.delivery.retry import Acceptance, decide, disliked, outcome_of, trying_since
+from gateway.delivery.verify import Events
 from gateway.errors import (
     DeliveryError,
     Refused,
@@ -59,6 +61,8 @@ class Sender(Protocol):
 
     async def probe(self, destination: Destination, *, token: str) -> None: ...
 
+    async def lookup(self, destination: Destination, *, token: str, user_id: str) -> Events: ...
+
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """What all lanes of a dispatcher have in common. Lengths in seconds are floats, longer ones timedeltas."""
@@ -68,6 +72,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     """By how much a lease must outlast a send: time to record its result, and for clocks to differ."""
     max_in_flight: int
     backoff: Backoff
+    look_up_after: timedelta
+    """Between an unknown outcome and its lookup."""
     poll: float
     probe_every: float
     probe_at_most: float
@@ -116,6 +122,18 @@ class Lane:
             clock=terms.clock,
             monotonic=terms.monotonic,
         )
+        self._lookups = Lookups(
+            name,
+            store=store,
+            client=client,
+            gate=self._gate,
+            spend=self._spend,
+            throttled=self._throttled,
+            trying_since=self._trying_since,
+            write=self._write,
+            ended=self.wake,
+            terms=terms,
+        )
         self._loop = asyncio.create_task(self._run(), name=f"lane {name}")
 
     def wake(self) -> None:
@@ -124,9 +142,15 @@ class Lane:
         self._woken.set()
 
     def settle(self, claims: Iterable[Claim], error: UnknownOutcome) -> None:
-        """Decide what becomes of commands whose lease ended without a result. Never blocks."""
+        """Decide what becomes of commands whose lease ended without a result, and look up those that are ``unknown``.
+
+        Never blocks.
+        """
         for claim in claims:
-            self._follow(self._settle(claim, error))
+            if claim.command.state is CommandState.UNKNOWN:
+                self._lookups.add(claim)
+            else:
+                self._follow(self._settle(claim, error))
 
     def status(self) -> dict[str, object]:
         """``{"paused": reason | None, "in_flight": int, "tokens": int, "rate": requests a second now}``."""
@@ -143,6 +167,7 @@ class Lane:
         """Claim nothing more. :meth:`ended` waits for what is in flight."""
         self._stopping = True
         self._gate.stop()
+        self._lookups.stop()
         self._woken.set()
 
     async def ended(self, *, deadline: float) -> None:
@@ -151,6 +176,7 @@ class Lane:
         What is cut off stays ``delivering``: its outcome is unknown, as after a crash, and its lease ends by itself.
         """
         loop = asyncio.get_running_loop()
+        await self._lookups.ended(deadline=deadline)
         await asyncio.wait({self._loop}, timeout=max(0.0, deadline - loop.time()))
         if self._sends:
             await asyncio.wait(self._sends, timeout=max(0.0, deadline - loop.time()))
@@ -222,15 +248,15 @@ class Lane:
         limits = (destination.rate, destination.burst)
         if self._bucket is None or self._bucket_of != limits:
             self._most = pacing.concurrency(destination.burst, self._terms.max_in_flight)
-            # one more than may be sent: a probe
+            # two more than may be sent: a probe and a lookup
             self._bucket = pacing.opened(
-                rate=destination.rate, burst=destination.burst, in_flight=self._most + 1, now=now
+                rate=destination.rate, burst=destination.burst, in_flight=self._most + 2, now=now
             )
             self._bucket_of = limits
         return self._bucket
 
     async def _spend(self, destination: Destination) -> None:
-        """Wait for a token and take it: what a probe costs."""
+        """Wait for a token and take it: what a probe costs, or a lookup."""
         while True:
             now = self._terms.monotonic()
             bucket = self._bucket_for(destination, now)
@@ -306,13 +332,17 @@ class Lane:
         if isinstance(result, Unauthorised):
             patience = self._left(claim, terms.clock())
             if await self._gate.unauthorised(command.id, result, where, patience=patience):
-                return disliked(result)
+                return disliked(result, command)
             return self._decide(result, command)
         if isinstance(result, Refused) and result.status is not None:  # without, the client refused it
             self._gate.authorised()
-        elif isinstance(result, Throttled) and self._bucket is not None:
-            self._bucket = pacing.slow(self._bucket, terms.monotonic(), result.retry_after)
+        elif isinstance(result, Throttled):
+            self._throttled(result)
         return self._decide(result, command, await self._trying_since(command))
+
+    def _throttled(self, error: Throttled) -> None:
+        if self._bucket is not None:
+            self._bucket = pacing.slow(self._bucket, self._terms.monotonic(), error.retry_after)
 
     async def _settle(self, claim: Claim, error: UnknownOutcome) -> None:
         command, now = claim.command, self._terms.clock()
@@ -321,42 +351,53 @@ class Lane:
 
     def _decide(self, result: Acceptance | DeliveryError, command: Command, since: datetime | None = None) -> Verdict:
         terms = self._terms
-        return decide(result, command=command, now=terms.clock(), rng=terms.rng, since=since, backoff=terms.backoff)
+        return decide(
+            result,
+            command=command,
+            now=terms.clock(),
+            rng=terms.rng,
+            since=since,
+            backoff=terms.backoff,
+            look_up_after=terms.look_up_after,
+        )
 
     async def _trying_since(self, command: Command) -> datetime | None:
         """From when the time to give up counts. Only a command that is old enough is worth asking the store for."""
         now = self._terms.clock()
         if command.attempts <= 1:
             return now
-        if now - max(command.created_at, command.not_before or command.created_at) < self._terms.backoff.give_up_after:
+        begun = max(command.created_at, command.not_before or command.created_at)
+        if now - begun < self._terms.backoff.give_up_after:
             return None
         try:
             since = trying_since(await self._store.attempts(command.id), otherwise=now)
         except StoreError as error:
             self._terms.emit(StoreFailed(verb="attempts", message=str(error)))
             return now
-        return max(since, self._gate.resumed_at or since)
+        return max(since, self._gate.resumed_at or since, command.retried_at or since)
 
     def _left(self, claim: Claim, now: datetime) -> float:
         """Seconds of a lease in which something may still go on."""
         return (claim.leased_until - now).total_seconds() - self._terms.margin
 
     async def _record(self, claim: Claim, attempt: Attempt | None, verdict: Verdict) -> None:
+        """Write a result, and tell of it."""
+        kept = await self._write(claim, attempt, verdict)
+        if attempt is not None:
+            if kept:
+                self._terms.emit(AttemptMade(command=claim.command, attempt=attempt, verdict=verdict))
+            else:
+                self._terms.emit(ResultLost(command=claim.command, attempt=attempt))
+
+    async def _write(self, claim: Claim, attempt: Attempt | None, verdict: Verdict) -> bool:
         """Write a result; where the store can't, try until the lease is over and the store takes it for unknown."""
         terms, pause = self._terms, _FIRST_RETRY
         while True:
             try:
-                kept = await self._store.record(claim, attempt, verdict, now=terms.clock())
-                break
+                return await self._store.record(claim, attempt, verdict, now=terms.clock())
             except StoreUnavailable as error:
                 terms.emit(StoreFailed(verb="record", message=str(error)))
-                kept = False
                 if terms.clock() >= claim.leased_until:
-                    break
+                    return False
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LONGEST_RETRY)
-        if attempt is not None:
-            if kept:
-                terms.emit(AttemptMade(command=claim.command, attempt=attempt, verdict=verdict))
-            else:
-                terms.emit(ResultLost(command=claim.command, attempt=attempt))

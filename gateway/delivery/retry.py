@@ -9,7 +9,8 @@ Throttled          pending; never given up, for it says nothing about the comman
 Unavailable        pending, for at most ``give_up_after`` (24 hours), then failed
 NotSent            as Unavailable
 Unauthorised       pending and due at once: the destination waits, not the command
-UnknownOutcome     by the rule: ``retry`` is pending as above, ``hold`` and ``verify`` are held for a person
+UnknownOutcome     by the rule: ``retry`` is pending as above, ``hold`` is held for a person, ``verify`` is unknown,
+                   to be looked up after ``look_up_after`` (:mod:`gateway.delivery.verify`)
 =================  ==================================================================================================
 
 Retries back off exponentially with full jitter (:mod:`gateway.backoff`).
@@ -26,6 +27,8 @@ from gateway.errors import DeliveryError, NotSent, Refused, Throttled, Unauthori
 from gateway.model import Attempt, Command, CommandState, OnUnknown, Outcome
 from gateway.store import Verdict
 
+LOOK_UP_AFTER = timedelta(seconds=60)
+"""How long a call that Intilery accepted may take to be among the customer's events."""
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 """``Retry-After`` is honoured up to this; a longer one is a mistake that would park the customer's line."""
 
@@ -80,6 +83,7 @@ def decide(
     rng: Callable[[], float],
     since: datetime | None = None,
     backoff: Backoff = Backoff(),  # noqa: B008  (frozen)
+    look_up_after: timedelta = LOOK_UP_AFTER,
 ) -> Verdict:
     """What the result of an attempt means for ``command``, whose ``attempts`` counts the attempt that just ended.
 
@@ -92,9 +96,12 @@ def decide(
         return Verdict(state=CommandState.FAILED, reason=result.message)
     outcome = outcome_of(result)
     if outcome is Outcome.UNKNOWN and command.on_unknown is not OnUnknown.RETRY:
-        return Verdict(
-            state=CommandState.HELD, reason=f"outcome unknown: {result.message.rstrip('.')}; settle it by hand"
-        )
+        reason = f"outcome unknown: {result.message.rstrip('.')}"
+        if command.on_unknown is OnUnknown.VERIFY:
+            return Verdict(
+                state=CommandState.UNKNOWN, due_at=now + look_up_after, reason=f"{reason}; it will be looked up"
+            )
+        return Verdict(state=CommandState.HELD, reason=f"{reason}; {settle_hint(command)}")
     if command.expires_at is not None and now >= command.expires_at:
         return _expired(command.expires_at, result)
     if outcome is Outcome.UNAUTHORISED:
@@ -113,12 +120,21 @@ def decide(
     return Verdict(state=CommandState.PENDING, due_at=due, reason=result.message)
 
 
-def disliked(result: Unauthorised) -> Verdict:
+def settle_hint(command: Command) -> str:
+    """What a person can do about a command of which nobody knows whether it arrived."""
+    return (
+        f"if it arrived: gateway settle {command.id} --delivered; "
+        f"if not: gateway settle {command.id} --not-delivered, which sends it again"
+    )
+
+
+def disliked(result: Unauthorised, command: Command) -> Verdict:
     """A command that was refused as if by its token, by a destination that accepts the token otherwise."""
     return Verdict(
         state=CommandState.HELD,
         reason=f"refused although the destination accepts its token: {result.message.rstrip('.')}; "
-        "something in front of it may dislike this payload; settle or retry it by hand",
+        f"something in front of it may dislike this payload; gateway retry {command.id} sends it again, "
+        f"gateway cancel {command.id} drops it",
     )
 
 

@@ -14,7 +14,7 @@ The table is that of the documentation. Where it is silent:
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -39,6 +39,58 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     message: str | None = None
     duration_ms: float = 0.0
     """From the call of ``send`` to the end of the answer."""
+
+
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
+    """What the read API shows of a customer's newest events.
+
+    The documentation names the route and not the shape of its answer, so the list is taken where it is found: the
+    answer itself, or a member of it. An event has the marker of a command where one of its own values is it.
+    """
+
+    MOST: ClassVar[int] = 100
+    """Events in one answer."""
+
+    events: tuple[dict[str, Any], ...] | None
+    """None: the answer holds no list of events."""
+
+    @property
+    def readable(self) -> bool:
+        """Whether the answer holds a list of events."""
+        return self.events is not None
+
+    @property
+    def whole(self) -> bool:
+        """Whether there are no older events than those shown."""
+        return self.events is not None and len(self.events) < self.MOST
+
+    def holds(self, marker: str) -> bool:
+        """Whether an event was sent with this ``messageId``."""
+        return self._find(marker) is not None
+
+    def event_id(self, marker: str) -> str | None:
+        """Intilery's own id of the event that was sent with this ``messageId``, where it shows one."""
+        found = (self._find(marker) or {}).get("eventId")
+        return found if isinstance(found, str) and found else None
+
+    def _find(self, marker: str) -> dict[str, Any] | None:
+        return next((event for event in self.events or () if _holds(event, marker)), None)
+
+
+def events_of(body: bytes) -> Seen:
+    """The events that an answer of the read API lists."""
+    data = _decoded(body)
+    lists = [data] if isinstance(data, list) else list(data.values()) if isinstance(data, dict) else []
+    for found in lists:
+        if isinstance(found, list) and all(isinstance(event, dict) for event in found):
+            return Seen(events=tuple(found))
+    return Seen(events=None)
+
+
+def _holds(event: dict[str, Any], marker: str) -> bool:
+    if marker in event.values():
+        return True
+    return any(isinstance(value, dict) and marker in value.values() for value in event.values())
 
 
 def judge(status: int, body: bytes | None, *, wait: float | None = None, secret: str = "") -> Accepted:

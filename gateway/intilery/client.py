@@ -20,6 +20,7 @@ import time
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import NamedTuple, Self
+from urllib.parse import quote
 
 import aiohttp
 import httpx
@@ -28,13 +29,16 @@ from httpx_aiohttp import AiohttpTransport
 from gateway import __version__
 from gateway.backoff import retry_after
 from gateway.errors import DeliveryError, NotSent, Refused, Unauthorised, UnknownOutcome
-from gateway.intilery.answers import Accepted, judge, message_of, trouble
+from gateway.intilery.answers import Accepted, Seen, events_of, judge, message_of, trouble
 from gateway.intilery.contract import MAX_BODY, Destination
 
-__all__ = ["Accepted", "Client"]
+__all__ = ["Accepted", "Client", "Seen"]
 
 MAX_ANSWER = 65_536
 """Bytes that are read of an answer; Intilery's have some hundred."""
+
+MAX_EVENTS = 8_000_000
+"""Bytes that are read of a list of events: a hundred calls of the size that a batch takes are half of that."""
 
 _PREPARED = 256
 """How many (address, token) pairs are kept ready: tokens rotate, so the number must not grow."""
@@ -121,6 +125,20 @@ class Client:
         if not 200 <= answer.status < 300:
             raise trouble(answer.status, message_of(answer.body, secret=token), wait=_wait(answer))
 
+    async def lookup(self, destination: Destination, *, token: str, user_id: str) -> Seen:
+        """Read the newest events of a customer's profile, a hundred at most: paging is not documented.
+
+        Raises as :meth:`send`; a customer whom Intilery does not know is ``Unauthorised`` with status 404.
+        """
+        endpoint = f"{destination.endpoint('profiles')}/userId:{quote(user_id, safe='')}/events?size={Seen.MOST}"
+        address = self._address(destination, endpoint, token, again=False)
+        answer = await self._exchange(destination, "GET", address, b"", most=MAX_EVENTS)
+        if not 200 <= answer.status < 300:
+            raise trouble(answer.status, message_of(answer.body, secret=token), wait=_wait(answer))
+        if answer.body is None:
+            raise UnknownOutcome(f"Intilery answered {answer.status}, and the list of events broke off")
+        return events_of(answer.body)
+
     async def aclose(self) -> None:
         """Close every connection. A send after this is ``NotSent``."""
         self._closed = True
@@ -134,7 +152,8 @@ class Client:
     ) -> None:
         await self.aclose()
 
-    def _address(self, destination: Destination, endpoint: str, token: str) -> _Address:
+    def _address(self, destination: Destination, endpoint: str, token: str, *, again: bool = True) -> _Address:
+        """``again``: it will be asked for again, so it is kept."""
         found = self._prepared.get((endpoint, token))
         if found is not None:
             return found
@@ -157,12 +176,16 @@ class Client:
                 "user-agent": f"intilery-webhook-gateway/{__version__}",
             }
         )
-        if len(self._prepared) >= _PREPARED:
-            self._prepared.clear()
-        self._prepared[endpoint, token] = found = _Address(url, headers)
+        found = _Address(url, headers)
+        if again:
+            if len(self._prepared) >= _PREPARED:
+                self._prepared.clear()
+            self._prepared[endpoint, token] = found
         return found
 
-    async def _exchange(self, destination: Destination, method: str, address: _Address, body: bytes) -> _Answer:
+    async def _exchange(
+        self, destination: Destination, method: str, address: _Address, body: bytes, *, most: int = MAX_ANSWER
+    ) -> _Answer:
         if self._closed:
             raise NotSent(f"destination {destination.name}: the client is closed")
         # Given as a stream, httpx leaves the headers alone; read, the transport finds the bytes. The headers are ASCII:
@@ -175,7 +198,7 @@ class Client:
         try:
             async with asyncio.timeout(self.longest):
                 response = await self._transport.handle_async_request(request)
-                return await _read(response)
+                return await _read(response, most)
         except Exception as error:  # whatever breaks here has an outcome
             failure = _failure(error, where=f"destination {destination.name} ({address.url.host})")
         # Raised out here, so that the cause does not travel along: aiohttp's errors hold the request's headers.
@@ -196,7 +219,7 @@ def _network(*, connections: int, keepalive: float, tls: ssl.SSLContext | None) 
     return AiohttpTransport(verify=context, client=session)
 
 
-async def _read(response: httpx.Response) -> _Answer:
+async def _read(response: httpx.Response, most: int) -> _Answer:
     """The answer, its body bounded. The status counts even where the body breaks off.
 
     The stream is read directly: no encoding was offered, so there is seldom one to undo.
@@ -210,7 +233,7 @@ async def _read(response: httpx.Response) -> _Answer:
         async for part in response.aiter_bytes() if "content-encoding" in response.headers else stream:
             parts.append(part)
             size += len(part)
-            if size > MAX_ANSWER:
+            if size > most:
                 break
         body = b"".join(parts)
     except Exception:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -125,6 +126,51 @@ class Retranslation(msgspec.Struct, frozen=True, kw_only=True):
     """Were waiting or pending, and the new rules do not make them."""
     kept: tuple[str, ...] = ()
     """Delivered, delivering or unknown: left alone."""
+
+
+class Act(StrEnum):
+    """What a person decides about a command that is held, has failed, has an unknown outcome, or has not left."""
+
+    RETRY = "retry"
+    """Send it again."""
+    CANCEL = "cancel"
+    """Don't send it."""
+    DELIVERED = "delivered"
+    """It arrived: settle it so."""
+    NOT_DELIVERED = "not_delivered"
+    """It did not arrive: send it again."""
+
+
+ACTS_ON: Mapping[Act, tuple[CommandState, ...]] = {
+    Act.RETRY: (CommandState.HELD, CommandState.FAILED, CommandState.UNKNOWN),
+    Act.CANCEL: (
+        CommandState.HELD,
+        CommandState.FAILED,
+        CommandState.UNKNOWN,
+        CommandState.PENDING,
+        CommandState.WAITING,
+    ),
+    Act.DELIVERED: (CommandState.HELD, CommandState.UNKNOWN),
+    Act.NOT_DELIVERED: (CommandState.HELD, CommandState.UNKNOWN),
+}
+"""The states that each act is possible in. What is on its way has to come back first; what was delivered, expired or
+suppressed stays; what was cancelled is made anew by translating its webhook again."""
+
+
+class Acted(msgspec.Struct, frozen=True, kw_only=True):
+    """What :meth:`Store.act` did."""
+
+    done: tuple[Command, ...] = ()
+    """As they are now."""
+    refused: tuple[tuple[str, str], ...] = ()
+    """Id and reason of those that it is not possible for."""
+
+
+class Markers(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether Intilery showed the ``messageId`` of an accepted command at a lookup, and when that was."""
+
+    shown: bool
+    at: datetime
 
 
 class Span(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,7 +298,29 @@ class Store(Protocol):
 
     async def recover(self, *, now: datetime, lease: timedelta) -> Sequence[Claim]:
         """Take over, under a new lease, what is ``delivering`` under a lease that is over (SQLite, right after
-        :meth:`open`: under any lease, for the process that held it is gone). Their outcome is unknown."""
+        :meth:`open`: under any lease, for the process that held it is gone). Their outcome is unknown.
+
+        And what is ``unknown`` and due, to be looked up; it is not given again before the new lease is over.
+        """
+
+    async def markers(self, address: str, command: str) -> Markers | None:
+        """What was seen last at lookups of commands of this kind at this address; None where none was made."""
+
+    async def note_markers(self, address: str, command: str, *, shown: bool, now: datetime) -> None:
+        """Remember what a lookup showed of a command that is known to have been accepted."""
+
+    async def act(self, act: Act, ids: Sequence[str], *, now: datetime, skip: bool = False) -> Acted:
+        """A person decides: do ``act`` to these commands, in this order, in one transaction.
+
+        What is sent again joins its customer's line where its place is, waits for its identify where that is still to
+        be accepted, and not before its time. What may have reached the customer keeps its once key when cancelled.
+        A lookup or a lease that is under way loses its right to a result.
+
+        With ``skip`` those that it is not possible for are left out and told; without, nothing is done to any:
+
+        :raises NotFound: there is no such command.
+        :raises Conflict: a command's state, expiry or once key does not allow it; the message says what would.
+        """
 
     async def next_due(self, destination: str) -> datetime | None:
         """When the next command of a destination may be claimed, or None if nothing waits. May be past."""

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from gateway.delivery import AttemptMade, DestinationPaused, DestinationResumed, Record, Stumbled
+from gateway.delivery import AttemptMade, DestinationPaused, DestinationResumed, LookedUp, Record, Stumbled
 from gateway.delivery.dispatch import Dispatcher
 from gateway.intilery.client import Client
 from gateway.intilery.contract import Destination, encode
@@ -24,15 +24,26 @@ NEVER = 3600.0
 
 
 class Front:
-    """Something before the sandbox that answers 403 to bodies that hold ``disliked``; it lets all else through."""
+    """Something before the sandbox that answers 403 to bodies that hold ``disliked``; it lets all else through.
+
+    Reads of profiles are answered by ``reads``, a status and a body, as long as that is set, and counted.
+    """
 
     def __init__(self, app: Any) -> None:
         self._app = app
         self.disliked: bytes | None = None
+        self.reads: tuple[int, bytes] | None = None
+        self.profiles: list[bytes] = []
+        """The raw paths of profiles that were asked for."""
         self.together = asyncio.Barrier(1)
         """Refusals go out when so many are ready."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("method") == "GET" and "/profiles/" in scope["path"]:
+            self.profiles.append(scope["raw_path"])
+            if self.reads is not None:
+                await self._answer(send, *self.reads)
+                return
         if self.disliked is None or scope.get("method") != "POST":
             await self._app(scope, receive, send)
             return
@@ -45,9 +56,12 @@ class Front:
             await self._app(scope, again, send)
             return
         await self.together.wait()
-        answer = b'{"success":false,"message":"blocked by the firewall"}'
+        await self._answer(send, 403, b'{"success":false,"message":"blocked by the firewall"}')
+
+    @staticmethod
+    async def _answer(send: Any, status: int, answer: bytes) -> None:
         headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
-        await send({"type": "http.response.start", "status": 403, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
 
@@ -162,14 +176,38 @@ class Stage:
                     return
                 await asyncio.sleep(0.005)
 
+    async def asked(self) -> None:
+        """Wait until a profile was asked for."""
+        async with asyncio.timeout(10):
+            while True:
+                if self.front.profiles:
+                    return
+                await asyncio.sleep(0.005)
+
     async def settled(self, *commands: Command) -> list[CommandState]:
         """Wait until each command is through, or held; their states."""
         ids = [command.id for command in commands]
-        await self.until(lambda: all(self.verdicts(id)[-1:] not in ([], [CommandState.PENDING]) for id in ids))
+        going = (None, CommandState.PENDING, CommandState.UNKNOWN)
+        await self.until(lambda: all(self.last(id) not in going for id in ids))
         return [(await self.store.command(id)).state for id in ids]
 
     def made(self, id: str | None = None) -> list[AttemptMade]:
         return [r for r in self.records if isinstance(r, AttemptMade) and id in (None, r.command.id)]
+
+    def lookups(self, id: str | None = None) -> list[LookedUp]:
+        return [r for r in self.records if isinstance(r, LookedUp) and id in (None, r.command.id)]
+
+    def last(self, id: str) -> CommandState | None:
+        """The state that the last attempt or lookup left a command in."""
+        made = [r for r in self.records if isinstance(r, (AttemptMade, LookedUp)) and r.command.id == id]
+        return made[-1].verdict.state if made else None
+
+    async def identify(self, *users: str) -> None:
+        """Make customers known to the sandbox, and forget the calls that did."""
+        for user in users:
+            body = encode({"userId": user, "event": "identify"})
+            await self.client.send(self.destination(), token="sandbox", action="identify", body=body)
+        self.sandbox.forget_calls()
 
     def verdicts(self, id: str) -> list[CommandState]:
         return [record.verdict.state for record in self.made(id)]

@@ -167,9 +167,10 @@ def test_unauthorised_is_due_at_once_for_the_destination_waits():
 
 
 def test_a_disliked_command_is_held_with_what_was_said():
-    verdict = disliked(Unauthorised("403: blocked.", status=403))
+    verdict = disliked(Unauthorised("403: blocked.", status=403), command())
     assert verdict.state is CommandState.HELD
     assert "403: blocked; something in front" in verdict.reason
+    assert verdict.reason.endswith("; gateway retry w-1 sends it again, gateway cancel w-1 drops it")
 
 
 # -- unknown outcomes --------------------------------------------------------------------------------------------------
@@ -186,18 +187,34 @@ def test_an_unknown_outcome_is_retried_where_the_rule_says_so():
     assert verdict.due_at == NOW + timedelta(seconds=2)
 
 
-@pytest.mark.parametrize("policy", [OnUnknown.HOLD, OnUnknown.VERIFY])
 @pytest.mark.parametrize("expires_at", [None, NOW - HOUR])
-def test_an_unknown_outcome_is_held_for_a_person_otherwise(policy: OnUnknown, expires_at: datetime | None):
+def test_an_unknown_outcome_is_looked_up_later_where_the_rule_says_so(expires_at: datetime | None):
     verdict = decide(
         UnknownOutcome("no answer in 30 s."),
-        command=command(on_unknown=policy, expires_at=expires_at),
+        command=command(on_unknown=OnUnknown.VERIFY, expires_at=expires_at),
+        now=NOW,
+        rng=always(0.5),
+        look_up_after=timedelta(seconds=61),
+    )
+    assert verdict.state is CommandState.UNKNOWN
+    assert verdict.due_at == NOW + timedelta(seconds=61)
+    assert verdict.reason == "outcome unknown: no answer in 30 s; it will be looked up"
+
+
+@pytest.mark.parametrize("expires_at", [None, NOW - HOUR])
+def test_an_unknown_outcome_is_held_for_a_person_where_the_rule_says_so(expires_at: datetime | None):
+    verdict = decide(
+        UnknownOutcome("no answer in 30 s."),
+        command=command(on_unknown=OnUnknown.HOLD, expires_at=expires_at),
         now=NOW,
         rng=always(0.5),
     )
     assert verdict.state is CommandState.HELD
     assert verdict.due_at is None
-    assert verdict.reason == "outcome unknown: no answer in 30 s; settle it by hand"
+    assert verdict.reason == (
+        "outcome unknown: no answer in 30 s; if it arrived: gateway settle w-1 --delivered; "
+        "if not: gateway settle w-1 --not-delivered, which sends it again"
+    )
 
 
 def test_an_error_of_no_known_class_is_an_unknown_outcome():

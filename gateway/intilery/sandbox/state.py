@@ -87,6 +87,11 @@ class Sandbox:
         """The same, newest first."""
         return reversed(self._log)
 
+    def forget_calls(self) -> None:
+        """Forget the calls, and what was counted; the customers stay known."""
+        self._log.clear()
+        self.counts.clear()
+
     def reset(self) -> None:
         """Forget calls, customers, counts, used tokens and faults."""
         self._log.clear()

@@ -22,8 +22,11 @@ import msgspec
 from gateway.errors import SettingsError, StoreUnavailable
 from gateway.model import Attempt, Command, CommandState, Fetching, RulesVersion, Webhook, WebhookState
 from gateway.store import (
+    Act,
+    Acted,
     Claim,
     CommandFilter,
+    Markers,
     Page,
     Receipt,
     Reception,
@@ -33,7 +36,7 @@ from gateway.store import (
     VersionHistory,
     WebhookFilter,
 )
-from gateway.store.sqlite import claims, fetched, lists, versions
+from gateway.store.sqlite import acts, claims, fetched, lists, markers, versions
 from gateway.store.sqlite.commit import Writer
 from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate
 from gateway.store.sqlite.reader import Reader
@@ -73,6 +76,7 @@ class SQLiteStore:
         self._leases = count(1)
         self._write_arrivals = partial(write_arrivals, gap=identify_gap)
         self._record = partial(claims.record, gap=identify_gap)
+        self._act = _one_by_one(partial(acts.act, gap=identify_gap))
         self._retranslate = _one_by_one(partial(retranslate, gap=identify_gap))
 
     async def open(self, *, serving: bool = True) -> None:
@@ -182,6 +186,16 @@ class SQLiteStore:
         due = claims.Due(destination="", limit=0, lease=token, until=now + lease, now=now)
         return await connections.writer.submit(_recover, (due, connections.lease, connections.serving))
 
+    async def markers(self, address: str, command: str) -> Markers | None:
+        return await self._open().lookups.read(markers.find, address, command)
+
+    async def note_markers(self, address: str, command: str, *, shown: bool, now: datetime) -> None:
+        await self._open().writer.submit(_note_markers, (address, command, int(shown), micros(now)))
+
+    async def act(self, act: Act, ids: Sequence[str], *, now: datetime, skip: bool = False) -> Acted:
+        asked = acts.Asked(act=act, ids=tuple(dict.fromkeys(ids)), now=now, skip=skip)
+        return await self._open().writer.submit(self._act, asked)
+
     async def next_due(self, destination: str) -> datetime | None:
         return await self._open().lookups.read(claims.next_due, destination)
 
@@ -253,6 +267,7 @@ def _recover_one(db: sqlite3.Connection, asked: tuple[claims.Due, str, bool]) ->
     return claims.recover(db, due, mine=mine, serving=serving)
 
 
+_note_markers = _one_by_one(markers.note)
 _note_fetching = _one_by_one(fetched.note)
 _claim = _one_by_one(claims.claim)
 _recover = _one_by_one(_recover_one)

@@ -142,7 +142,8 @@ def webhook(row: Sequence[Any]) -> Webhook:
 
 COMMAND_COLUMNS = (
     "id, webhook_id, source, rule, element, command, action, destination, user_id, created_at, not_before, expires_at, "
-    "after_id, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at, terms"
+    "after_id, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at, retried_at, "
+    "terms"
 )
 DESTINATION, USER_ID = map(COMMAND_COLUMNS.split(", ").index, ("destination", "user_id"))
 
@@ -171,6 +172,7 @@ def command_row(command: Command, *, due_at: datetime | None) -> Row:
         maybe_micros(due_at),
         command.intilery_event_id,
         maybe_micros(command.finished_at),
+        maybe_micros(command.retried_at),
         _terms_row(command),
     )
 
@@ -202,7 +204,7 @@ def command(row: Sequence[Any]) -> Command:
     (
         id, webhook_id, source, rule, element, command, action, destination, user_id, created_at, not_before,
         expires_at, after, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at,
-        governed_by, body,
+        retried_at, governed_by, body,
     ) = row  # fmt: skip
     terms = _terms(governed_by)
     return Command(
@@ -228,6 +230,7 @@ def command(row: Sequence[Any]) -> Command:
         due_at=maybe_moment(due_at),
         intilery_event_id=intilery_event_id,
         finished_at=maybe_moment(finished_at),
+        retried_at=maybe_moment(retried_at),
         once=terms.once,
         limit=terms.limit,
         quiet=terms.quiet,

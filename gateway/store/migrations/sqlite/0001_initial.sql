@@ -109,6 +109,7 @@ CREATE TABLE commands (
     due_at            INTEGER,
     intilery_event_id TEXT,
     finished_at       INTEGER,
+    retried_at        INTEGER,              -- when a person last had it sent again
     terms             BLOB,                 -- JSON: {once, limit, quiet, name}; NULL: none
     head              INTEGER NOT NULL,     -- 1: at the head of its customer's line: pending, delivering or unknown
     blocked_by        TEXT,                 -- the identify that it still waits for; NULL: none
@@ -144,8 +145,8 @@ CREATE TABLE once (
     PRIMARY KEY (scope, key)
 ) WITHOUT ROWID;
 CREATE INDEX once_by_command ON once (command_id);
-CREATE TABLE names (
 CREATE INDEX once_until ON once (until) WHERE until IS NOT NULL;
+CREATE TABLE names (
     source     TEXT NOT NULL,
     name       BLOB NOT NULL,
     command_id TEXT NOT NULL,
@@ -159,6 +160,16 @@ CREATE TABLE uses (
     PRIMARY KEY (scope, key, command_id)
 ) WITHOUT ROWID;
 CREATE INDEX uses_by_command ON uses (command_id);
+
+-- Whether Intilery showed the messageId of a command of this kind that it is known to have accepted. An address is
+-- where profiles are read.
+CREATE TABLE markers (
+    address TEXT NOT NULL,
+    command TEXT NOT NULL,
+    shown   INTEGER NOT NULL,               -- 0 or 1
+    at      INTEGER NOT NULL,
+    PRIMARY KEY (address, command)
+) WITHOUT ROWID;
 
 CREATE TABLE attempts (
     command_seq       INTEGER NOT NULL,     -- commands.seq

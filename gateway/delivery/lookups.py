@@ -1,0 +1,240 @@
+"""Looks up what has an unknown outcome: one command at a time, in its destination's lane.
+
+What to look up comes from the store's ``recover``, under a lease like everything else, and costs tokens of the same
+bucket. :mod:`gateway.delivery.verify` decides what a lookup means. A lookup that can't begin in time (the destination
+is paused, the queue is long) is simply left: when its lease is over the store gives it back.
+
+A destination counts as showing markers after a command of the same kind that it is known to have accepted was looked
+up and its marker was there. That is asked when it first matters, of commands that were delivered at least as long ago
+as a lookup waits, and remembered in the store for a day, by address and kind of command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from gateway.backoff import Backoff
+from gateway.delivery import LookedUp, Record, StoreFailed, Stumbled
+from gateway.delivery.gate import Gate, Where
+from gateway.delivery.verify import (
+    CONTROLS,
+    PROVEN_FOR,
+    Events,
+    Failed,
+    Finding,
+    Found,
+    Inconclusive,
+    conclude,
+    customer_of,
+    missing,
+)
+from gateway.errors import DeliveryError, Refused, StoreError, Throttled, Unauthorised
+from gateway.intilery.contract import Destination
+from gateway.model import Attempt, Command, CommandState, Outcome
+from gateway.store import Claim, CommandFilter, Store, Verdict
+
+_CANDIDATES = 20
+"""Delivered commands that are considered for a control, the newest first."""
+
+
+class Reader(Protocol):
+    """What lookups need of the client."""
+
+    @property
+    def longest(self) -> float: ...
+
+    async def probe(self, destination: Destination, *, token: str) -> None: ...
+
+    async def lookup(self, destination: Destination, *, token: str, user_id: str) -> Events: ...
+
+
+class Terms(Protocol):
+    """What lookups need of the terms of a lane."""
+
+    @property
+    def margin(self) -> float: ...
+    @property
+    def backoff(self) -> Backoff: ...
+    @property
+    def look_up_after(self) -> timedelta: ...
+    @property
+    def clock(self) -> Callable[[], datetime]: ...
+    @property
+    def monotonic(self) -> Callable[[], float]: ...
+    @property
+    def rng(self) -> Callable[[], float]: ...
+    @property
+    def emit(self) -> Callable[[Record], None]: ...
+
+
+class Lookups:
+    """The lookups of one destination. ``write`` records a verdict and says whether the lease was still in force."""
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        store: Store,
+        client: Reader,
+        gate: Gate,
+        spend: Callable[[Destination], Awaitable[None]],
+        throttled: Callable[[Throttled], None],
+        trying_since: Callable[[Command], Awaitable[datetime | None]],
+        write: Callable[[Claim, Attempt | None, Verdict], Awaitable[bool]],
+        ended: Callable[[], None],
+        terms: Terms,
+    ) -> None:
+        self._name, self._store, self._client, self._gate = name, store, client, gate
+        self._spend, self._throttled, self._trying_since = spend, throttled, trying_since
+        self._write, self._ended, self._terms = write, ended, terms
+        self._due: deque[Claim] = deque()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    def add(self, claim: Claim) -> None:
+        """Look this one up when its turn has come. Never blocks."""
+        if self._stopping:
+            return
+        self._due.append(claim)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._run(), name=f"lookups {self._name}")
+
+    def stop(self) -> None:
+        """Begin no more lookups."""
+        self._stopping = True
+        self._due.clear()
+
+    async def ended(self, *, deadline: float) -> None:
+        """Wait until the lookup that is on its way is recorded; cut it off at ``deadline`` on the loop's clock."""
+        if self._task is None:
+            return
+        left = max(0.0, deadline - asyncio.get_running_loop().time())
+        _, pending = await asyncio.wait({self._task}, timeout=left)
+        for task in pending:
+            task.cancel()
+            await asyncio.wait({task})
+
+    async def _run(self) -> None:
+        while self._due:
+            claim = self._due.popleft()
+            try:
+                await self._look_up(claim)
+            except StoreError as error:
+                self._terms.emit(StoreFailed(verb="look up", message=str(error)))
+            except Exception as error:  # a defect; the command is given back when its lease is over
+                self._terms.emit(Stumbled(where=f"looking up in {self._name}", error=error))
+            self._ended()
+
+    async def _look_up(self, claim: Claim) -> None:
+        command, terms = claim.command, self._terms
+        self._gate.look(terms.monotonic())
+        where = self._gate.where
+        if where is None or not self._gate.open or not self._in_time(claim):
+            return
+        began = terms.monotonic()
+        finding = await self._find(command, where)
+        now = terms.clock()
+        attempts = await self._store.attempts(command.id)
+        verdict = conclude(
+            finding,
+            command=command,
+            asked=attempts[-1].at if attempts else command.created_at,
+            now=now,
+            rng=terms.rng,
+            backoff=terms.backoff,
+            first=terms.look_up_after,
+            since=await self._trying_since(command),
+        )
+        attempt = None
+        if isinstance(finding, Found):
+            attempt = Attempt(
+                number=command.attempts,
+                at=now,
+                outcome=Outcome.ACCEPTED,
+                message="found by its messageId among the customer's events",
+                duration_ms=round((terms.monotonic() - began) * 1000, 3),
+                intilery_event_id=finding.intilery_event_id,
+            )
+        if await self._write(claim, attempt, verdict):
+            terms.emit(LookedUp(command=command, finding=type(finding).__name__.lower(), verdict=verdict))
+
+    def _in_time(self, claim: Claim) -> bool:
+        """Whether a lookup with all that it may ask besides ends under the lease; two requests are the usual."""
+        left = (claim.leased_until - self._terms.clock()).total_seconds() - self._terms.margin
+        return left >= self._client.longest
+
+    async def _find(self, command: Command, where: Where) -> Finding:
+        customer = customer_of(command)
+        if customer is None:
+            return Inconclusive("it has no userId, and only customers with one can be looked up")
+        try:
+            events = await self._ask(where, customer)
+        except Unauthorised as error:
+            return await self._refused(error, where)
+        except Refused as error:
+            return Inconclusive(f"Intilery refused it: {error.message.rstrip('.')}")
+        except DeliveryError as error:
+            return Failed(error)
+        address = where.destination.endpoint("profiles")
+        if events.holds(command.id):
+            await self._store.note_markers(address, command.command, shown=True, now=self._terms.clock())
+            return Found(intilery_event_id=events.event_id(command.id))
+        try:
+            shown = await self._shown(command, where, address) if events.whole else None
+        except DeliveryError as error:
+            return Failed(error)
+        return missing(events, command=command, shown=shown)
+
+    async def _ask(self, where: Where, customer: str) -> Events:
+        await self._spend(where.destination)
+        try:
+            return await self._client.lookup(where.destination, token=where.token, user_id=customer)
+        except Throttled as error:
+            self._throttled(error)
+            raise
+
+    async def _refused(self, error: Unauthorised, where: Where) -> Finding:
+        """401, 403 or 404 may be the customer's, the token's, or that of the right to read profiles."""
+        if error.status == 404:
+            return Inconclusive("Intilery does not know the customer (404)")
+        try:
+            await self._spend(where.destination)
+            await self._client.probe(where.destination, token=where.token)
+        except DeliveryError:
+            return Failed(error)
+        return Inconclusive(f"the token may not read profiles: {error.message.rstrip('.')}")
+
+    async def _shown(self, command: Command, where: Where, address: str) -> bool | None:
+        """Whether Intilery shows the markers of commands of this kind that it accepted; None where nobody knows."""
+        now = self._terms.clock()
+        known = await self._store.markers(address, command.command)
+        if known is not None and now - known.at < PROVEN_FOR:
+            return known.shown
+        before = now - self._terms.look_up_after
+        delivered = await self._store.commands(
+            CommandFilter(state=CommandState.DELIVERED, destination=self._name, command=command.command, until=before),
+            limit=_CANDIDATES,
+        )
+        # What a person settled was not seen to be accepted: it has a reason.
+        controls = {
+            customer: one
+            for one in reversed(delivered.items)
+            if one.reason is None
+            and one.finished_at is not None
+            and one.finished_at <= before
+            and (customer := customer_of(one)) is not None
+        }
+        for customer, control in list(controls.items())[: -CONTROLS - 1 : -1]:
+            try:
+                events = await self._ask(where, customer)
+            except (Unauthorised, Refused):
+                continue
+            shown = events.holds(control.id)
+            if shown or events.whole:
+                await self._store.note_markers(address, command.command, shown=shown, now=now)
+                return shown
+        return None
