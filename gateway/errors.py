@@ -108,6 +108,11 @@ class MethodNotAllowed(Rejected):
     status = 405
     title = "Method not allowed"
 
+    def __init__(self, message: str, *, allowed: tuple[str, ...] = ("POST",)) -> None:
+        super().__init__(message)
+        self.allowed = allowed
+        """For the ``Allow`` header."""
+
 
 class BodyTooSlow(Rejected):
     """The body did not arrive in time."""

@@ -134,12 +134,19 @@ async def acknowledge(
     await send({"type": "http.response.body", "body": body})
 
 
+async def reply(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes, send: Send) -> None:
+    """Answer a challenge: nothing was stored."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
 async def refuse(rejected: Rejected, receive: Receive, send: Send, *, unread: bool) -> None:
     """Answer a refusal. ``unread``: a body is on its way that nobody reads; the connection is closed after it."""
     body = problem_of(rejected)
     headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode())]
     if isinstance(rejected, MethodNotAllowed):
-        headers.append((b"allow", b"POST"))
+        headers.append((b"allow", ", ".join(rejected.allowed).encode()))
     if rejected.retry_after is not None:
         headers.append((b"retry-after", str(rejected.retry_after).encode()))
     if unread:

@@ -27,12 +27,14 @@ from gateway.errors import (
     StoreError,
     TooManyRequests,
     UnknownSource,
+    UnreadableRequest,
 )
 from gateway.inbound.answers import answer_to
 from gateway.inbound.arrival import Taken, named_parts, taken, translated
 from gateway.inbound.authentication import AllOf, AnyOf, Basic, Hmac, Scheme, secrets_of, verify
 from gateway.inbound.batches import receptions, store_all
-from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse
+from gateway.inbound.challenges import ChallengeAnswer, first_answer, methods_of
+from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse, reply
 from gateway.inbound.rates import Rates
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import env_name
@@ -60,7 +62,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     status: int
     """Of the answer; 499 where the sender went away before its request was whole, and nothing was kept."""
     answer: str
-    """``accepted``, ``duplicate``, ``disconnected``, or the refusal's error in words: ``authentication_failed``."""
+    """``accepted``, ``duplicate``, ``challenge``, ``disconnected``, or the refusal's error in words:
+    ``authentication_failed``."""
     webhook_id: str = ""
     """Empty where nothing was stored; the first one's where this one repeats it."""
     state: WebhookState | None = None
@@ -126,26 +129,36 @@ class Receiver:
             await refuse(failure, receive, send, unread=progress.unread)
             self._emit(Received(source=progress.source, status=503, answer="not_stored", reason=str(failure)))
             return
+        if isinstance(done, ChallengeAnswer):
+            await reply(done.status, done.headers, done.body, send)
+            self._emit(Received(source=progress.source, status=done.status, answer="challenge"))
+            return
         self._go_on(done)
         await acknowledge(done.receipt, send, webhooks=done.webhooks, answer=done.answer)
         for record in done.records:
             self._emit(record)
 
-    async def _receive(self, scope: Scope, receive: Receive, progress: _Progress) -> _Done:
-        ruleset = self._ruleset()
-        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
-        declared = declared_length(headers)
-        progress.unread = declared != 0
-        source, path, parts = _find(ruleset, scope)
-        progress.source = source.name
-        if scope["method"] != "POST":
-            raise MethodNotAllowed(f"{scope['method']} is not answered here; allowed: POST")
+    def _check_set_up(self, source: Source) -> None:
         if unset := unset_credentials(source, self._credential):
             raise NotStored(
                 f"source {source.name} is disabled: {', '.join(unset)} is not set",
                 detail="This source is not set up yet.",
                 retry_after=RETRY_AFTER_SETUP,
             )
+
+    async def _receive(self, scope: Scope, receive: Receive, progress: _Progress) -> _Done | ChallengeAnswer:
+        ruleset = self._ruleset()
+        headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
+        declared = declared_length(headers)
+        progress.unread = declared != 0
+        source, path, parts = _find(ruleset, scope)
+        progress.source = source.name
+        method = scope["method"]
+        if method != "POST" and method not in methods_of(source.challenges):
+            allowed = ("POST", *methods_of(source.challenges))
+            raise MethodNotAllowed(f"{method} is not answered here; allowed: {', '.join(allowed)}", allowed=allowed)
+        if not source.challenges:
+            self._check_set_up(source)
         if source.max_rate is not None and (wait := self._rates.wait(source.name, source.max_rate)):
             raise TooManyRequests(
                 f"more than {source.max_rate:g} requests a second; the rest is told to come again",
@@ -158,7 +171,7 @@ class Receiver:
         now = self._now()
         request = Request(
             source=source.name,
-            method="POST",
+            method=method,
             path=path,
             query=scope["query_string"].decode("latin-1"),
             headers=tuple(headers),
@@ -166,7 +179,16 @@ class Receiver:
             received_at=now,
             url=source.public_url,
         )
+        if source.challenges:
+            # Before the secrets: some senders tell theirs only once they were answered.
+            if answer := first_answer(source.challenges, request, self._credential, signed=False):
+                return answer
+            if method != "POST":
+                raise UnreadableRequest(f"{method} is answered here only as a challenge, and this is none")
+            self._check_set_up(source)
         verified = verify(source.verify, request, credential=self._credential, now=now, parts=parts)
+        if source.challenges and (answer := first_answer(source.challenges, request, self._credential, signed=True)):
+            return answer
         read = taken(ruleset, source, verified, id=new_webhook_id(), cap=cap)
         if source.events is not None:
             return await self._receive_batch(source, read, parts, now)

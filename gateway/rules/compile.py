@@ -8,9 +8,11 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from gateway.inbound.authentication import SchemeProblem, scheme_from
+from gateway.inbound.challenges import challenge_secrets
 from gateway.inbound.schemes import needs_url, secrets_of
 from gateway.intilery.contract import Destination
 from gateway.rules.body_terms import compile_body
+from gateway.rules.challenge_terms import compile_challenges
 from gateway.rules.compile_rule import RuleCompiler
 from gateway.rules.conditions import compile_conditions
 from gateway.rules.expressions import Expression
@@ -103,6 +105,7 @@ class SourceCompiler:
         compiled = self._rules(keys, rules)
         title = self.read.text(keys, "title")
         body = compile_body(keys, self.read)
+        challenges = compile_challenges(keys, self.read)
         max_body, max_rate = read_limits(keys, self.read)
         retention = read_retention(keys, self.read)
         keeps_batch = "batch" in names.read_anywhere
@@ -119,11 +122,20 @@ class SourceCompiler:
             title=title or name,
             file=self.yaml.file,
             verify=verify,
-            secrets=tuple(dict.fromkeys((*secrets_of(verify), *(name for fetch in fetches for name in fetch.secrets)))),
+            secrets=tuple(
+                dict.fromkeys(
+                    (
+                        *secrets_of(verify),
+                        *(name for fetch in fetches for name in fetch.secrets),
+                        *challenge_secrets(challenges),
+                    )
+                )
+            ),
             rules=compiled,
             index=index_of(compiled, names),
             path=path,
             body=body,
+            challenges=challenges,
             max_body=max_body,
             public_url=public_url,
             zone=zone,

@@ -15,6 +15,7 @@ SOURCE_KEYS: Mapping[str, str] = {
     "path": "the form of the path behind /hooks/{source}, with named parts: '{brand}'",
     "destination": "where the commands go: a destination's name, or an expression that gives it",
     "verify": "how the source proves itself: a preset's name, a scheme, or none",
+    "challenge": "what the sender asks of the address before it sends; answered and not kept: its name, or how it goes",
     "public_url": "the address as it is registered at the sender, for schemes that sign it",
     "dedup_key": "an expression, or a list of them, that is equal in every repeat of one webhook",
     "event_type": "an expression that names the kind of webhook, for lists and metrics",
@@ -91,6 +92,41 @@ BODY_KEYS: Mapping[str, str] = {
     "as": "what the field, or the body, is read as; json unless given",
     "lists": "names of XML elements that are always lists, even where one stands alone",
 }
+CHALLENGE_KEYS: Mapping[str, Mapping[str, str]] = {
+    "echo_query": {
+        "name": "the parameter of the query that is sent back",
+        "as": "text (unless given), or json: {name: value}",
+        "method": "GET, unless given, or POST",
+        "where": "other parameters, and what they must be: {hub.mode: subscribe}",
+        "token": "the parameter that must equal secret",
+        "secret": "what token must equal: $env.NAME",
+    },
+    "echo_field": {
+        "field": "the dotted path of the JSON body that is sent back",
+        "as": "text (unless given), or json: {name: value}",
+        "where": "dotted paths of the body, and what must stand there: {type: url_verification}",
+        "signed": "true, unless given: answered only after verify; false for a sender that does not sign it",
+    },
+    "echo_header": {"name": "the header that is sent back as a header; what it says is not kept"},
+    "hmac": {
+        "query": "the parameter of a GET that holds the token; or",
+        "field": "the dotted path of the JSON body that holds it",
+        "where": "parameters, or dotted paths of the body, and what they must be",
+        "secret": "the key: $env.NAME",
+        "algorithm": "sha256, unless given, or sha1, sha512",
+        "encoding": "hex, unless given, or base64",
+        "answer": "the JSON that is answered, with {token} and {hmac} in its texts",
+        "signed": "whether it is answered only after verify: true for field unless given, false for query",
+    },
+    "probe": {"methods": "HEAD, unless given, and GET: any such request is answered 200"},
+    "form_ping": {"field": "the only field of an unsigned form, a number; answered 200"},
+    "empty_list": {"field": "the dotted path of a list: a signed body where it is empty is answered an empty 200"},
+    "allow_origin": {
+        "origins": "the hosts that may send, as WebHook-Request-Origin names them; all unless given",
+        "rate": "requests per minute that are allowed; any number unless given",
+    },
+}
+"""The keys of each kind of challenge."""
 LOGIN_KEYS: Mapping[str, str] = {
     "user": "the user: text or $env.NAME",
     "password": "the password: $env.NAME",

@@ -212,8 +212,10 @@ def _unset(
         _named(
             source.file,
             files,
-            (f"$env.{name}", "verify:"),
-            f"source '{source.name}' is disabled: {name} is not set (nor {name}_FILE)",
+            (f"$env.{name}", "challenge:" if name in source.challenge_secrets else "verify:"),
+            f"source '{source.name}' "
+            + ("can't answer its challenge" if name in source.challenge_secrets else "is disabled")
+            + f": {name} is not set (nor {name}_FILE)",
         )
         for source in sources.values()
         for name in source.secrets

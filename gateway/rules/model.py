@@ -9,8 +9,9 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from gateway.inbound.challenges import Challenge, challenge_secrets
 from gateway.inbound.payloads import BodyType
-from gateway.inbound.schemes import Scheme
+from gateway.inbound.schemes import Scheme, secrets_of
 from gateway.intilery.contract import Destination
 from gateway.model import Command, MappingProblem, OnUnknown, RulesVersion, WebhookState
 from gateway.rules.calls import Call
@@ -168,6 +169,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """The template of the path behind ``/hooks/{source}``, such as ``{brand}``."""
     secrets: tuple[str, ...] = ()
     """The credentials that ``verify`` and ``fetches`` need."""
+    challenges: tuple[Challenge, ...] = ()
+    """What the sender asks of the address before it sends."""
     body: BodyType | None = None
     """A body type that holds whatever the content type says."""
     max_body: int = 1_000_000
@@ -199,6 +202,12 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     codes: Mapping[str, Codes] = {}
     """What each destination calls its assets and journeys."""
     examples: Node | None = None
+
+    @property
+    def challenge_secrets(self) -> tuple[str, ...]:
+        """The credentials that are needed for a challenge and for nothing else: webhooks are taken in without them."""
+        others = {*secrets_of(self.verify), *(name for fetch in self.fetches for name in fetch.secrets)}
+        return tuple(name for name in challenge_secrets(self.challenges) if name not in others)
 
 
 class Ruleset(msgspec.Struct, frozen=True, kw_only=True):

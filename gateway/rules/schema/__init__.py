@@ -16,6 +16,7 @@ from gateway.rules.keys import DEFAULT_KEYS, RULE_KEYS, SOURCE_KEYS
 from gateway.rules.reference.key_examples import RULES, SOURCES
 from gateway.rules.schema import patterns
 from gateway.rules.schema.body import BODY
+from gateway.rules.schema.challenge import CHALLENGE
 from gateway.rules.schema.calls import call
 from gateway.rules.schema.conditions import conditions, test
 from gateway.rules.schema.destinations import DRAFT, destinations_schema
@@ -44,6 +45,7 @@ _SHAPES: Final[Mapping[str, Schema]] = {
     "dedup_key": {"anyOf": [ref("expression"), {"type": "array", "items": ref("expression")}]},
     "event_type": ref("expression"),
     "ignore": ref("conditions"),
+    "challenge": CHALLENGE,
     "body": BODY,
     "zone": ZONE,
     "let": LET,
