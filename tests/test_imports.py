@@ -56,14 +56,31 @@ LAYERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(CHALLENGES, (*VOCABULARY, "inbound.request", "inbound.schemes", *PAYLOADS)),
     **dict.fromkeys(PAYLOADS, (*VOCABULARY, "inbound.request", *PAYLOADS)),
     # A webhook becomes commands: no store, no client, no delivery, no settings.
-    "rules.*": (*VOCABULARY, "rules.*", "intilery.contract", "inbound.request", *PAYLOADS, *AUTHENTICATION, *CHALLENGES),
+    "rules.*": (
+        *VOCABULARY,
+        "rules.*",
+        "intilery.contract",
+        "inbound.request",
+        *PAYLOADS,
+        *AUTHENTICATION,
+        *CHALLENGES,
+    ),
     # The doors to the world, which never see each other.
     "store.*": (*VOCABULARY, "store.*"),
     "intilery.client": (*VOCABULARY, "backoff", "intilery.contract", "intilery.answers"),
     "intilery.sandbox.*": (*VOCABULARY, "intilery.contract", "intilery.sandbox.*"),
     # The two verbs: one never sees the client, the other never the rules.
     "inbound.addresses": (),
-    "inbound.api_client": (*VOCABULARY, "backoff", "rules.fetches", "inbound.addresses", *PAYLOADS),
+    "inbound.answers_kept": (),
+    "inbound.api_transport": (*VOCABULARY, "inbound.addresses"),
+    "inbound.api_client": (
+        *VOCABULARY,
+        "backoff",
+        "rules.fetches",
+        "inbound.answers_kept",
+        "inbound.api_transport",
+        *PAYLOADS,
+    ),
     "inbound.thin": (*VOCABULARY, "rules.*", *PAYLOADS),
     "inbound.fetch": (*VOCABULARY, "backoff", "rules.*", "store", "inbound.*"),
     "inbound.arrival": (*VOCABULARY, "rules.*", "store", "inbound.*"),

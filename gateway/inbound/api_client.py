@@ -13,33 +13,28 @@ A redirect is followed on the host that the rules file names, at most three time
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import ssl
 import time
-import zlib
 from base64 import b64encode
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import NamedTuple
 from urllib.parse import quote
 
-import aiohttp
 import httpx
 import msgspec
-from httpx_aiohttp import AiohttpTransport
 
 from gateway import __version__
 from gateway.backoff import retry_after
 from gateway.errors import FetchError, FetchRefused, FetchUnavailable, Unparseable
-from gateway.inbound.addresses import NotPublic, PublicResolver
+from gateway.inbound.answers_kept import Asked, KeptAnswers
+from gateway.inbound.api_transport import failure_of, network, read_answer
 from gateway.inbound.exact_json import read_json
 from gateway.rules.fetches import Basic, Bearer, FetchRequest, Filled, OAuth, Secret
 
+__all__ = ["APIClient", "Asked"]
+
 MAX_REDIRECTS = 3
-MAX_KEPT = 1_000
-"""Answers that are kept to be used again."""
-MAX_KEPT_BYTES = 16_000_000
 MAX_TOKEN_ANSWER = 65_536
 """Bytes of what a token endpoint says."""
 EARLY = 60.0
@@ -53,16 +48,6 @@ _AGAIN = frozenset({408, 425, 429})
 _UNAUTHORISED = frozenset({401, 403})
 
 _encode = msgspec.json.Encoder(decimal_format="number").encode
-
-
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
-    """What an API answered."""
-
-    status: int
-    answer: bytes | None
-    """JSON; None: it is not there."""
-    kept: bool = False
-    """It was asked before, and the answer was kept."""
 
 
 class _Answer(NamedTuple):
@@ -95,11 +80,10 @@ class APIClient:
     ) -> None:
         self._credential = credential
         self._monotonic = monotonic
-        self._transport = transport or _network(connections=connections, tls=tls)
+        self._transport = transport or network(connections=connections, tls=tls)
         self._turns: dict[str, float] = {}
         self._closed: dict[str, float] = {}
-        self._kept: OrderedDict[str, tuple[float, Asked]] = OrderedDict()
-        self._kept_bytes = 0
+        self._kept = KeptAnswers(monotonic=monotonic)
         self._tokens: dict[str, _Token] = {}
         self._asking: dict[str, asyncio.Lock] = {}
 
@@ -109,9 +93,9 @@ class APIClient:
         :raises FetchRefused: asking again would change nothing.
         :raises FetchUnavailable: it may work later.
         """
-        if (kept := self._kept_for(request)) is not None:
-            return kept
         fetch = request.fetch
+        if fetch.cache and (kept := self._kept.find(request.digest)) is not None:
+            return kept
         await self._turn(fetch.origin, fetch.rate)
         try:
             async with asyncio.timeout(fetch.timeout):
@@ -120,7 +104,7 @@ class APIClient:
             raise FetchUnavailable(f"{fetch.host} gave no answer within {fetch.timeout:g} s") from None
         asked = self._judged(request, answer)
         if fetch.cache and asked.answer is not None:
-            self._keep(request, asked)
+            self._kept.keep(request.digest, asked, seconds=fetch.cache)
         return asked
 
     def closed_for(self, origin: str) -> float:
@@ -220,11 +204,11 @@ class APIClient:
         )
         try:
             response = await self._transport.handle_async_request(request)
-            data = await _read(response, max_size=max_size)
+            data = await read_answer(response, max_size=max_size)
         except FetchError:
             raise
         except Exception as error:  # whatever breaks here is the network's
-            failure = _failure(error, host=url.host)
+            failure = failure_of(error, host=url.host)
         else:
             return response.status_code, response.headers, data
         # Raised out here, so that the cause does not travel along: aiohttp's errors hold the request's headers.
@@ -331,98 +315,6 @@ class APIClient:
         if not isinstance(token, str) or not token.isascii() or not token.isprintable() or not token:
             raise FetchRefused(f"{host} answered {answer.status} without an access_token", status=answer.status)
         return _Token(token, self._monotonic() + life - min(EARLY, life / 10))
-
-    # -- kept answers --------------------------------------------------------------------------------------------------
-
-    def _kept_for(self, request: FetchRequest) -> Asked | None:
-        if not request.fetch.cache:
-            return None
-        found = self._kept.get(request.digest)
-        if found is None or found[0] <= self._monotonic():
-            return None
-        self._kept.move_to_end(request.digest)
-        return msgspec.structs.replace(found[1], kept=True)
-
-    def _keep(self, request: FetchRequest, asked: Asked) -> None:
-        self._drop(request.digest)
-        self._kept[request.digest] = (self._monotonic() + request.fetch.cache, asked)
-        self._kept_bytes += len(asked.answer or b"")
-        while len(self._kept) > MAX_KEPT or self._kept_bytes > MAX_KEPT_BYTES:
-            self._drop(next(iter(self._kept)))
-
-    def _drop(self, digest: str) -> None:
-        dropped = self._kept.pop(digest, None)
-        if dropped is not None:
-            self._kept_bytes -= len(dropped[1].answer or b"")
-
-
-def _network(*, connections: int, tls: ssl.SSLContext | None) -> AiohttpTransport:
-    context = tls or httpx.create_ssl_context()
-
-    def session() -> aiohttp.ClientSession:
-        """Made at the first request: aiohttp wants the running loop."""
-        return aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(
-                limit=connections, keepalive_timeout=4.0, ssl=context, resolver=PublicResolver()
-            ),
-            cookie_jar=aiohttp.DummyCookieJar(),
-            skip_auto_headers=("Accept", "Accept-Encoding"),
-        )
-
-    return AiohttpTransport(verify=context, client=session)
-
-
-async def _read(response: httpx.Response, *, max_size: int) -> bytes:
-    """The body, as it was before it was compressed; never more than ``max_size`` bytes are held of it."""
-    host = response.request.url.host
-    refused = FetchRefused(
-        f"{host} answered {response.status_code} with over {max_size:,} bytes; allowed by max_size: {max_size:,}",
-        status=response.status_code,
-    )
-    stream = response.stream
-    assert isinstance(stream, httpx.AsyncByteStream)
-    try:
-        if response.status_code >= 300:
-            return b""  # the status says it all; an error's text may repeat what was sent
-        parts: list[bytes] = []
-        size = 0
-        async for part in stream:
-            size += len(part)
-            if size > max_size:
-                raise refused
-            parts.append(part)
-    finally:
-        # The answer is here already; a connection that can't be given back is aiohttp's to drop.
-        with contextlib.suppress(Exception):
-            await stream.aclose()
-    body = b"".join(parts)
-    coding = response.headers.get("content-encoding", "identity").strip().lower()
-    if coding in ("", "identity"):
-        return body
-    if coding not in ("gzip", "x-gzip", "deflate"):
-        raise FetchRefused(
-            f"{host} compressed its answer as {coding[:20]!a}; allowed: gzip", status=response.status_code
-        )
-    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by the first bytes
-    try:
-        plain = decompressor.decompress(body, max_size + 1)
-    except zlib.error:
-        raise FetchUnavailable(f"{host} sent an answer that is not {coding}", status=response.status_code) from None
-    if len(plain) > max_size:
-        raise refused
-    return plain
-
-
-def _failure(error: Exception, *, host: str) -> FetchError:
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, NotPublic):
-            return FetchRefused(f"{cause}; a file that means it writes the address itself")
-        if isinstance(cause, aiohttp.ClientConnectorError) and not isinstance(cause.os_error, NotPublic):
-            reason = cause.os_error.strerror or str(cause.os_error) or type(cause.os_error).__name__
-            return FetchUnavailable(f"{host}: no connection: {reason}")
-        cause = cause.__cause__
-    return FetchUnavailable(f"{host}: no readable answer: {type(error.__cause__ or error).__name__}")
 
 
 def _why_unauthorised(request: FetchRequest, answer: _Answer) -> str:

@@ -15,13 +15,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from decimal import Decimal
-from ipaddress import IPv4Address
 from typing import Any
 
 from gateway.inbound.schemes import env_name
 from gateway.rules.conditions import All, compile_conditions
 from gateway.rules.expressions import Expression, compile_expression
-from gateway.rules.fetches import Auth, Basic, Bearer, Fetch, OAuth, Secret, Text, leads_elsewhere
+from gateway.rules.fetch_address import Address, compile_address
+from gateway.rules.fetches import Auth, Basic, Bearer, Fetch, OAuth, Secret, Text
 from gateway.rules.keys import FETCH_KEYS, LOGIN_KEYS, OAUTH_KEYS, check_keys
 from gateway.rules.mapping import compile_value
 from gateway.rules.nodes import Node
@@ -43,12 +43,8 @@ BEFORE_FETCHING = ("dedup_key", "event_type", "ignore")
 """The source keys that are asked when a webhook is received."""
 
 _NAME = re.compile(r"[A-Za-z_]\w*\Z")
-_ORIGIN = re.compile(r"(https?)://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:[0-9]{1,5})?(?=[/?]|\Z)")
-_REFUSED_IN_ADDRESS = re.compile(r"[^A-Za-z0-9._~:/?@!$&'()*+,;=%\[\]-]")
-_NUMBER = re.compile(r"(?:[0-9]+|0[xX][0-9A-Fa-f]*)\Z")
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "cookie", "accept-encoding"})
-_THIS_MACHINE = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _READS = re.compile(r"\$(let|fetch)\.(\w+)")
 _UNKNOWN = re.compile(r"\$fetch\.(\w+) is not fetched")
 
@@ -188,13 +184,12 @@ class _FetchCompiler:
         query, max_size, rate = self._pairs(keys, "query"), self._size(keys), self._rate(keys)
         if address is None:
             return None
-        origin, host, url = address
         return Fetch(
             name=self.name,
             method=method.upper(),
-            origin=origin,
-            host=host,
-            url=url,
+            origin=address.origin,
+            host=address.host,
+            url=address.url,
             when=when,
             headers=headers,
             query=query,
@@ -209,73 +204,8 @@ class _FetchCompiler:
 
     # -- where ---------------------------------------------------------------------------------------------------------
 
-    def _address(self, node: Node) -> tuple[str, str, tuple[str | Expression, ...]] | None:
-        if node.kind != "scalar" or not isinstance(node.value, str) or not node.text:
-            self.report(node, f"an address is text such as https://api.example.com/orders; found {node.describe()}")
-            return None
-        try:
-            pieces = holes(node.text)
-        except SyntaxProblem as problem:
-            self.report(node, str(problem), at=problem.at)
-            return None
-        first = pieces[0]
-        found = _ORIGIN.match(first) if isinstance(first, str) else None
-        if found is None or (found.end() == len(first) and len(pieces) > 1):
-            self._no_origin(node, first if isinstance(first, str) else "")
-            return None
-        scheme, host, port = found[1], found[2].lower(), found[3] or ""
-        if scheme == "http" and host not in _THIS_MACHINE:
-            self.report(node, "the address begins with https://; http:// is only for localhost and 127.0.0.1")
-            return None
-        if _NUMBER.match(host.rpartition(".")[2]) and not _is_address(host):
-            self.report(node, f"'{host}' is not an IPv4 address as it is written today, such as 10.0.0.5")
-            return None
-        if port and not 0 < int(port[1:]) < 65536:
-            self.report(node, f"'{port[1:]}' is not a port; allowed: 1 to 65535", at=found.start(3))
-            return None
-        parts: list[str | Expression] = []
-        static = ""
-        position = 0
-        for piece in pieces:
-            if isinstance(piece, str):
-                position = node.text.find(piece, position)
-                refused = _REFUSED_IN_ADDRESS.search(piece)
-                if refused:
-                    what = (
-                        "what stands after # is never sent"
-                        if refused[0] == "#"
-                        else f"{refused[0]!r} can't stand in an address; write it percent-encoded"
-                    )
-                    self.report(node, what, at=position + refused.start())
-                    return None
-                static += piece
-                parts.append(piece)
-            else:
-                at, inner = piece
-                expression = self._expression(node, inner, at)
-                if expression is None:
-                    return None
-                static += "x"
-                parts.append(expression)
-        origin = f"{scheme}://{host}{port}"
-        if isinstance(parts[0], str):
-            parts[0] = origin + parts[0][found.end() :]
-        if any(map(leads_elsewhere, static.partition("?")[0][found.end() :].split("/"))):
-            self.report(node, "an address has no parts that are '.' or '..'")
-            return None
-        return origin, host.strip("[]"), tuple(parts)
-
-    def _no_origin(self, node: Node, first: str) -> None:
-        if first.partition("//")[2].partition("/")[0].count("@"):
-            what = "credentials don't stand in an address; use bearer, basic, oauth or headers"
-        elif node.text.startswith("$") or "{{" in node.text.partition("//")[2].partition("/")[0] or not first:
-            what = (
-                "the host is literal text of this file, never from a payload: "
-                "write https://api.example.com/… and put values into the path or the query"
-            )
-        else:
-            what = f"an address begins with https:// and a host, as in https://api.example.com/orders; found '{first}'"
-        self.report(node, what)
+    def _address(self, node: Node) -> Address | None:
+        return compile_address(node, expression=self._expression, report=self.report)
 
     def _expression(self, node: Node, text: str, at: int) -> Expression | None:
         self.names.place = (node.line, node.column)
@@ -359,7 +289,7 @@ class _FetchCompiler:
             return None
         where = keys["token_url"][1]
         address = self._address(where)
-        if address is not None and len(address[2]) > 1:
+        if address is not None and len(address.url) > 1:
             self.report(where, "token_url is literal text: credentials are sent to it")
             return None
         client, secret = self._plain(keys["client_id"][1], "client_id"), self._secret(
@@ -371,7 +301,7 @@ class _FetchCompiler:
             return None
         return OAuth(
             token_url=where.text,
-            origin=address[0],
+            origin=address.origin,
             client_id=client,
             client_secret=secret,
             scope=scope,
@@ -432,13 +362,6 @@ class _FetchCompiler:
             self.report(node, f"rate takes requests a second, above 0 and at most 1000; found {node.describe()}")
             return 10.0
         return max(float(node.value), 0.001)
-
-
-def _is_address(host: str) -> bool:
-    try:
-        return bool(IPv4Address(host))
-    except ValueError:
-        return False
 
 
 def _kind(node: Node) -> str:
