@@ -26,8 +26,8 @@ def compile_step(call: Call, text: str, names: Names) -> Step:
         raise ExpressionProblem(f"there is no filter '{call.name}'{hint}", call.at)
     arguments = _bind(filter, call, names)
     function, takes_missing, cost = filter.function, filter.takes_missing, cost_of(call.name)
-    small = cost_of_short_text(call.name)
     dynamic = any(_is_dynamic(argument) for argument in arguments)
+    small = 0 if dynamic else cost_of_short_text(call.name)
 
     def step(value: Any, scope: Scope) -> Any:
         if value is MISSING and not takes_missing:
@@ -35,7 +35,7 @@ def compile_step(call: Call, text: str, names: Names) -> Step:
         budget = scope.budget
         try:
             given = _resolve(arguments, scope) if dynamic else arguments
-            budget.left -= small if type(value) is str and len(value) < 64 else cost(value, given, budget)
+            budget.left -= small if small and type(value) is str and len(value) < 64 else cost(value, given, budget)
             if budget.left < 0:
                 raise OverBudget
             result = function(value, *given)
