@@ -310,7 +310,7 @@ class Store(Protocol):
         """Remember what a lookup showed of a command that is known to have been accepted."""
 
     async def act(self, act: Act, ids: Sequence[str], *, now: datetime, skip: bool = False) -> Acted:
-        """A person decides: do ``act`` to these commands, in this order, in one transaction.
+        """A person decides: do ``act`` to these commands, in one transaction.
 
         What is sent again joins its customer's line where its place is, waits for its identify where that is still to
         be accepted, and not before its time. What may have reached the customer keeps its once key when cancelled.

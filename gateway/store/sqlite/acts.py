@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sqlite3
 from datetime import datetime, timedelta
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
-from gateway.errors import Conflict, NotFound, StoreError
+from gateway.errors import Conflict, NotFound
 from gateway.model import Command, CommandState
 from gateway.store import ACTS_ON, Act, Acted
 from gateway.store.sqlite.line import hold, move_up, release
@@ -64,20 +65,32 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     skip: bool
 
 
-def act(db: sqlite3.Connection, asked: Asked, *, gap: timedelta) -> Acted | StoreError:
-    """Do it to each that it is possible for. Without ``skip`` to all or to none."""
+def act(db: sqlite3.Connection, asked: Asked, *, gap: timedelta) -> Acted:
+    """Do it to each that it is possible for, in the order of translation.
+
+    :raises StoreError: without ``skip``, at the first that it is not possible for; the transaction is to be undone.
+    """
     found: list[tuple[int, Command]] = []
     refused: list[tuple[str, str]] = []
     for id in asked.ids:
         row = db.execute(_FIND, (id,)).fetchone()
-        problem = f"command {id}: no such command" if row is None else _problem(db, command(row[1:]), asked)
-        if problem is None:
+        if row is not None:
             found.append((row[0], command(row[1:])))
         elif asked.skip:
-            refused.append((id, problem))
+            refused.append((id, f"command {id}: no such command"))
         else:
-            return NotFound(problem) if row is None else Conflict(problem)
-    done = [_do(db, seq, one, asked, gap=gap) for seq, one in found]
+            raise NotFound(f"command {id}: no such command")
+    done: list[Command] = []
+    # An identify stands before what waits for it, and two with one once key find one another.
+    for seq, one in sorted(found, key=itemgetter(0)):
+        problem = _problem(db, one, asked)
+        if problem is None:
+            done.append(_do(db, seq, one, asked, gap=gap))
+        elif asked.skip:
+            refused.append((one.id, problem))
+        else:
+            raise Conflict(problem)
+    move_up(db, [(one.destination, octets(one.user_id)) for one in done])
     return Acted(done=tuple(done), refused=tuple(refused))
 
 
@@ -133,7 +146,6 @@ def _do(db: sqlite3.Connection, seq: int, one: Command, asked: Asked, *, gap: ti
         if not db.execute(_MAYBE_REACHED, (seq,)).fetchone()[0]:
             give_back(db, [one.id])
         hold(db, [(one.id, CommandState.CANCELLED, changed.reason)])
-    move_up(db, [(one.destination, octets(one.user_id))])
     return changed
 
 
