@@ -9,6 +9,7 @@ from gateway import __version__
 from gateway.admin.filters import COMMAND_FILTERS, MAX_LIMIT, WEBHOOK_FILTERS
 from gateway.model import CommandState, Outcome, WebhookState
 from gateway.problem import PROBLEM_TYPE
+from gateway.store import Act
 
 Schema = dict[str, Any]
 
@@ -114,6 +115,15 @@ def openapi() -> Schema:
                     missing=True,
                 )
             },
+            "/api/commands/retry": _acting("Send commands again that are held, have failed or are unknown"),
+            "/api/commands/cancel": _acting("Drop commands that have not left, are held, have failed or are unknown"),
+            "/api/commands/settle": _acting(
+                "Say what became of commands that are held or unknown",
+                delivered={
+                    "type": "boolean",
+                    "description": "true: they arrived; false: they did not, and are sent again.",
+                },
+            ),
             "/api/openapi.json": {"get": _operation("This document", {"type": "object"})},
             "/metrics": {
                 "get": {
@@ -148,6 +158,12 @@ def _schemas() -> dict[str, Schema]:
         "matched": _list(_TEXT),
         "dedup_key": {"type": ["string", "null"]},
         "event_type": {"type": ["string", "null"]},
+        "event_time": {**_MOMENT, "description": "When it happened at the sender."},
+        "parsed": {
+            "type": "boolean",
+            "description": "True: the body is the parsed value as JSON, not the sender's bytes.",
+        },
+        "batch": {"type": "string", "description": "The same for all elements of one request."},
         "rules_version": _TEXT,
         "repeats": _WHOLE,
     }
@@ -224,6 +240,7 @@ def _schemas() -> dict[str, Schema]:
             body_encoding={"enum": ["json", "text", "base64"]},
             trace=_list(_ref("TraceLine")),
             trace_missing={"type": "string", "description": "Why there is no trace."},
+            warnings=_list(_ref("MappingProblem")),
             commands=_list(_ref("Command")),
             fetches=_list(_ref("Fetched")),
             next_try={**_MOMENT, "description": "Of a webhook that is fetching."},
@@ -281,7 +298,25 @@ def _schemas() -> dict[str, Schema]:
             reason=_TEXT,
             errors=_list(_ref("MappingProblem")),
             rules_version=_TEXT,
+            webhooks={**_list(_TEXT), "description": "Of a batch that was kept whole: the elements' ids."},
             **{name: _list(_TEXT) for name in ("created", "replaced", "withdrawn", "kept")},
+        ),
+        "Acted": _object(
+            ("act", "dry_run", "count", "commands", "refused"),
+            act={"enum": list(Act)},
+            dry_run={"type": "boolean"},
+            count=_WHOLE,
+            commands=_list(
+                _object(
+                    ("id", "state", "command", "destination", "user_id"),
+                    id=_TEXT,
+                    state={"enum": list(CommandState)},
+                    command=_TEXT,
+                    destination=_TEXT,
+                    user_id=_TEXT,
+                )
+            ),
+            refused=_list(_object(("id", "reason"), id=_TEXT, reason=_TEXT)),
         ),
         "Problem": _object(("title", "status", "detail"), title=_TEXT, status=_WHOLE, detail=_TEXT),
     }
@@ -311,6 +346,25 @@ def _operation(
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
+
+
+def _acting(summary: str, **required: Schema) -> Schema:
+    """One of the acts on commands: which ones, and what became of them."""
+    body = _object(
+        tuple(required),
+        **required,
+        ids={**_list(_TEXT), "description": "All of them, or none where one does not allow it (409)."},
+        filter={
+            "type": "object",
+            "properties": {name: {"type": "string", "description": _HELP[name]} for name in COMMAND_FILTERS},
+            "additionalProperties": False,
+        },
+        all={"type": "boolean", "description": "Instead of ids or a filter: all that it is possible for."},
+        dry_run={"type": "boolean", "description": "Only say which commands these are."},
+    )
+    operation = _operation(summary, _ref("Acted"), body=body, missing=True)
+    operation["responses"]["409"] = _problem()
+    return {"post": operation}
 
 
 def _open(summary: str, *, failing: str | None = None) -> Schema:

@@ -13,7 +13,8 @@ from gateway.admin.views import tried, wanted_row
 from gateway.errors import MappingError, UnknownSource, Unparseable, UnreadableRequest
 from gateway.inbound.arrival import arrival_of, read_body, source_of
 from gateway.model import MappingProblem, Webhook, WebhookState, new_webhook_id
-from gateway.rules import Ruleset, Translation, translate
+from gateway.rules import Arrival, Ruleset, Translation, translate
+from gateway.rules.batch import translate_request
 from gateway.rules.fetches import FetchRequest
 from gateway.rules.fetching import canned, fetched_for
 
@@ -32,7 +33,8 @@ def attempt_translation(
     """The shape of ``gateway try --json``. The signature is not looked at: a person shows the payload, not a sender.
 
     Without a content type ``body`` is read as JSON where it looks like it. Nothing is fetched: ``fetched`` holds
-    answers by the fetch's name (None: it is not there), and a fetch without one is missing for the rules.
+    answers by the fetch's name (None: it is not there), and a fetch without one is missing for the rules. Of a batch
+    it is all that the elements become, in order.
 
     :raises UnknownSource: no such source, or a path that it does not take.
     """
@@ -63,10 +65,14 @@ def attempt_translation(
         if all(fetch.name != name for fetch in found.fetches):
             known = ", ".join(fetch.name for fetch in found.fetches) or "nothing"
             raise UnreadableRequest(f"source {source} does not fetch {name[:60]!a}; it fetches: {known}")
-    try:
-        answers = fetched_for(found, arrival, canned(given, asked))[0] if found.fetches else None
-        translation = translate(found, msgspec.structs.replace(arrival, fetched=answers), now=now, trace=True)
-    except MappingError as error:
-        problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
-        translation = Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
+
+    def run(one: Arrival) -> Translation:
+        try:
+            answers = fetched_for(found, one, canned(given, asked))[0] if found.fetches else None
+        except MappingError as error:
+            problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
+            return Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
+        return translate(found, msgspec.structs.replace(one, fetched=answers), now=now, trace=True)
+
+    translation = translate_request(found, arrival, now=now, run=run)
     return tried(source, translation, [wanted_row(one, given=one.fetch.name in given) for one in asked])

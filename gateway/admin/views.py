@@ -6,7 +6,7 @@ Moments are ISO 8601 in UTC with milliseconds. What is None is left out, but for
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -17,6 +17,7 @@ from gateway.admin.filters import Asked
 from gateway.admin.versions import Versions
 from gateway.errors import UnknownSource, Unparseable, UnreadableRequest
 from gateway.inbound.arrival import retraced, retranslated
+from gateway.inbound.batches import store_all, taken_apart
 from gateway.inbound.thin import is_final
 from gateway.intilery.contract import timestamp
 from gateway.model import Attempt, Command, Fetched, Fetching, MappingProblem, Webhook, WebhookState
@@ -68,9 +69,7 @@ async def webhook(store: Store, versions: Versions, id: str) -> View:
         view["fetches"] = [fetched_row(one) for one in fetching.fetches]
         if found.state is WebhookState.FETCHING:
             view["next_try"] = timestamp(fetching.due_at or fetching.since)
-    view["trace"], missing = await _trace(versions, found, fetching)
-    if missing:
-        view["trace_missing"] = missing
+    view |= await _trace(versions, found, fetching)
     made: list[View] = []
     asked = Asked(limit=500)
     while True:
@@ -97,13 +96,17 @@ async def replay(store: Store, ruleset: Ruleset, id: str, *, now: datetime, fetc
     What was fetched for it is used again, unless ``fetch`` says to ask anew. Where something has to be asked, the
     webhook is ``fetching`` again, its commands stay as they are until it is there, and the gateway goes on with it.
 
-    ``{"id", "state", "reason"?, "errors", "rules_version", "created", "replaced", "withdrawn", "kept"}``, the last
-    four as ids of commands.
+    A batch that was kept whole, and that the rules of today can take apart, becomes a webhook for each element.
+
+    ``{"id", "state", "reason"?, "errors", "rules_version", "webhooks"?, "created", "replaced", "withdrawn", "kept"}``,
+    ``webhooks`` as ids of the elements, the last four as ids of commands.
 
     :raises NotFound: no such webhook.
     :raises UnknownSource: the rules have no such source.
     """
     webhook = await store.webhook(id)
+    if (apart := taken_apart(ruleset, webhook, now=now)) is not None:
+        return await _replay_apart(store, ruleset, webhook, apart, now=now)
     kept = None if fetch else await store.fetching(id)
     reception = retranslated(ruleset, webhook, now=now, fetching=kept)
     if isinstance(reception, Reception):
@@ -114,9 +117,33 @@ async def replay(store: Store, ruleset: Ruleset, id: str, *, now: datetime, fetc
         await store.note_fetching(id, Fetching(since=now, due_at=now, fetches=answered), again=True)
         done = Retranslation()
         webhook = msgspec.structs.replace(webhook, state=WebhookState.FETCHING, reason=None, errors=())
+    return _replayed(webhook, done)
+
+
+async def _replay_apart(
+    store: Store, ruleset: Ruleset, webhook: Webhook, apart: Iterator[Reception], *, now: datetime
+) -> View:
+    stored, failed = await store_all(store, apart)
+    if failed is not None:
+        raise failed
+    whole = msgspec.structs.replace(
+        webhook,
+        state=WebhookState.IGNORED,
+        reason=f"its {len(stored)} elements are webhooks of their own now",
+        errors=(),
+        matched=(),
+        rules_version=ruleset.version.version,
+    )
+    done = await store.retranslate(Reception(webhook=whole), now=now)
+    created = [command.id for one in stored if not one.receipt.duplicate for command in one.reception.commands]
+    view = _replayed(whole, msgspec.structs.replace(done, created=tuple(created)))
+    return view | {"webhooks": [one.receipt.webhook_id for one in stored]}
+
+
+def _replayed(webhook: Webhook, done: Retranslation) -> View:
     return _present(
         {
-            "id": id,
+            "id": webhook.id,
             "state": webhook.state.value,
             "reason": webhook.reason,
             "errors": [problem_row(problem) for problem in webhook.errors],
@@ -181,6 +208,9 @@ def webhook_row(webhook: Webhook) -> View:
         "matched": list(webhook.matched),
         "dedup_key": webhook.dedup_key,
         "event_type": webhook.event_type,
+        "event_time": _moment(webhook.event_time),
+        "parsed": webhook.parsed or None,
+        "batch": webhook.batch_id,
         "rules_version": webhook.rules_version,
         "repeats": webhook.repeats,
     }
@@ -260,19 +290,26 @@ async def _command_with_attempts(store: Store, command: Command) -> View:
     return view
 
 
-async def _trace(versions: Versions, webhook: Webhook, fetching: Fetching | None) -> tuple[list[View], str | None]:
+async def _trace(versions: Versions, webhook: Webhook, fetching: Fetching | None) -> View:
+    """``{"trace": [...], "trace_missing"?: why there is none, "warnings"?: [what filters could not read]}``."""
     if webhook.state is WebhookState.FETCHING:
-        return [], "what it points to is being fetched; its rules run when that is there"
+        return _untraced("what it points to is being fetched; its rules run when that is there")
     ruleset = await versions.ruleset(webhook.rules_version)
     if ruleset is None:
-        return [], f"rules version {webhook.rules_version or '(none)'} is not kept, or no longer loads"
+        return _untraced(f"rules version {webhook.rules_version or '(none)'} is not kept, or no longer loads")
     try:
         translation = retraced(ruleset, webhook, fetching=fetching)
     except UnknownSource as error:
-        return [], str(error)
-    if translation is not None:
-        return trace_rows(translation), None
-    return [], "what it points to was not fetched" if webhook.state is WebhookState.UNTRANSLATABLE else None
+        return _untraced(str(error))
+    if translation is None:
+        lacking = webhook.state is WebhookState.UNTRANSLATABLE and fetching is not None
+        return _untraced("what it points to was not fetched") if lacking else {"trace": []}
+    warnings = [problem_row(problem) for problem in translation.warnings]
+    return {"trace": trace_rows(translation)} | ({"warnings": warnings} if warnings else {})
+
+
+def _untraced(why: str) -> View:
+    return {"trace": [], "trace_missing": why}
 
 
 def _tried_command(command: Command) -> View:

@@ -183,6 +183,10 @@ def _webhook_lines(view: View) -> Iterable[str]:
     yield f"{click.style('webhook', bold=True)} {view['id']}"
     yield f"  source     {view['source']}" + (f"  {printable(view['event_type'])}" if view["event_type"] else "")
     yield f"  received   {local_time(view['received_at'])} {zone_name()}{_repeated(view['repeats'])}"
+    if "event_time" in view:
+        yield f"  happened   {local_time(view['event_time'])} {zone_name()}"
+    if "batch" in view:
+        yield f"  batch      {view['batch']}"
     reason = f": {printable(view['reason'])}" if view.get("reason") else ""
     yield f"  state      {styled_state(view['state'])}{reason}"
     yield f"  dedup key  {printable(view['dedup_key'] or '-')}"
@@ -207,6 +211,8 @@ def _webhook_lines(view: View) -> Iterable[str]:
         yield line
     if "trace_missing" in view:
         yield f"  none: {view['trace_missing']}"
+    for warning in view.get("warnings", ()):
+        yield f"  {click.style('warning', fg='yellow')}    {problem_line(warning)}"
     for command in view["commands"]:
         yield from _command_lines(command)
 

@@ -16,7 +16,8 @@ from gateway.errors import Unparseable
 from gateway.inbound.arrival import arrival_of, named_parts, read_body
 from gateway.inbound.authentication import sign
 from gateway.model import Webhook, new_webhook_id
-from gateway.rules import Ruleset, Source, Translation, translate
+from gateway.rules import Ruleset, Source, Translation
+from gateway.rules.batch import translate_request
 from gateway.rules.examples import ExampleRequest, requests
 
 _UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", re.IGNORECASE)
@@ -142,7 +143,7 @@ def _translation(sample: Sample) -> Translation | None:
     except Unparseable:
         return None
     arrival = arrival_of(webhook, body=body, path=named_parts(sample.source.path, sample.path) or {})
-    return translate(sample.source, arrival, now=webhook.received_at)
+    return translate_request(sample.source, arrival, now=webhook.received_at)
 
 
 def _parts(key: str) -> list[str]:

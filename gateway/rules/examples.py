@@ -22,6 +22,7 @@ from gateway.inbound.request import Request
 from gateway.inbound.schemes import NoVerification
 from gateway.intilery.contract import CALLS
 from gateway.model import Command, MappingProblem, WebhookState
+from gateway.rules.batch import translate_request
 from gateway.rules.fetches import FetchRequest
 from gateway.rules.fetching import canned, fetched_for
 from gateway.rules.keys import check_keys
@@ -151,12 +152,17 @@ def _translation(source: Source, node: Node, folder: Path, report: Report) -> Tr
     )
     given = _given(source, node, folder, report)
     asked: list[FetchRequest] = []
-    try:
-        fetched = fetched_for(source, arrival, canned(given, asked))[0] if source.fetches else None
-    except MappingError as error:
-        problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
-        return Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
-    for wanted in asked:
+
+    def run(one: Arrival) -> Translation:
+        try:
+            fetched = fetched_for(source, one, canned(given, asked))[0] if source.fetches else None
+        except MappingError as error:
+            problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
+            return Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
+        return translate(source, msgspec.structs.replace(one, fetched=fetched), now=now)
+
+    translation = translate_request(source, arrival, now=now, run=run)
+    for wanted in {one.fetch.name: one for one in asked}.values():
         if wanted.fetch.name not in given:
             report(
                 node,
@@ -167,7 +173,7 @@ def _translation(source: Source, node: Node, folder: Path, report: Report) -> Tr
     for name in given:
         if name not in names:
             report(node, f"fetch {name} does not apply to this webhook, and the example has an answer for it")
-    return translate(source, msgspec.structs.replace(arrival, fetched=fetched), now=now)
+    return translation
 
 
 def _given(source: Source, node: Node, folder: Path, report: Report) -> dict[str, Any]:

@@ -51,10 +51,12 @@ KEYS = (
     Mistake(
         "limits key",
         source("limits: {boddy: 5}"),
-        ("3:10: limits has no key 'boddy'; allowed: body; did you mean 'body'?",),
+        ("3:10: limits has no key 'boddy'; allowed: body, rate; did you mean 'body'?",),
     ),
     Mistake(
-        "limits not map", source("limits: 5"), ("3:9: limits is a mapping with keys such as body; found the number 5",)
+        "limits not map",
+        source("limits: 5"),
+        ("3:9: limits is a mapping with keys such as body, rate; found the number 5",),
     ),
     Mistake(
         "limits body text",
