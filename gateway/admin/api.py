@@ -13,6 +13,7 @@ from starlette.routing import Route
 
 from gateway.admin import history, views
 from gateway.admin.access import Access
+from gateway.admin.acting import ActRequest, SettleRequest, act, settling
 from gateway.admin.filters import command_filter, page, webhook_filter
 from gateway.admin.openapi import openapi
 from gateway.admin.trying import attempt_translation
@@ -30,7 +31,7 @@ from gateway.errors import (
 from gateway.inbound.exact_json import read_json
 from gateway.problem import PROBLEM_TYPE, problem_body
 from gateway.rules import Ruleset
-from gateway.store import Store
+from gateway.store import Act, Store
 from gateway.telemetry import EXPOSITION_TYPE, Telemetry
 
 MAX_REQUEST = 10_000_000
@@ -104,7 +105,12 @@ class API:
             ("/api/status", self.status),
             ("/api/openapi.json", self.openapi),
         ]
-        acting = [("/api/replay", self.replay)]
+        acting = [
+            ("/api/replay", self.replay),
+            ("/api/commands/retry", self.retry),
+            ("/api/commands/cancel", self.cancel),
+            ("/api/commands/settle", self.settle),
+        ]
         # Trying changes nothing: whoever may look may try.
         trying = [("/api/try", self.try_)]
         return [
@@ -188,6 +194,22 @@ class API:
         except UnknownSource as error:
             return problem_response(409, "Conflict", str(error))
         running.wake()
+        return as_json(done)
+
+
+    async def retry(self, request: Request) -> Response:
+        return await self._act(Act.RETRY, await _decoded(request, ActRequest))
+
+    async def cancel(self, request: Request) -> Response:
+        return await self._act(Act.CANCEL, await _decoded(request, ActRequest))
+
+    async def settle(self, request: Request) -> Response:
+        asked = await _decoded(request, SettleRequest)
+        return await self._act(settling(asked.delivered), asked)
+
+    async def _act(self, what: Act, asked: ActRequest) -> Response:
+        done = await act(self._running.store, what, asked, now=self._running.now())
+        self._running.wake({row["destination"] for row in done["commands"]})
         return as_json(done)
 
 

@@ -12,6 +12,7 @@ import sys
 import click
 
 from gateway import __version__
+from gateway.cli.acting import cancel, retry, settle
 from gateway.cli.demo import demo
 from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
@@ -56,6 +57,9 @@ for _command in (
     commands,
     show,
     replay,
+    retry,
+    cancel,
+    settle,
     rules,
     reference,
 ):

@@ -29,6 +29,7 @@ class Reader(Protocol):
     def webhook(self, id: str) -> View: ...
     def commands(self, asked: Mapping[str, str]) -> View: ...
     def replay(self, id: str, *, fetch: bool = False) -> View: ...
+    def act(self, verb: str, asked: Mapping[str, Any]) -> View: ...
     def rules_versions(self, asked: Mapping[str, str]) -> View: ...
     def rules_version(self, version: str) -> View: ...
 
@@ -77,6 +78,9 @@ class ServerReader:
     def replay(self, id: str, *, fetch: bool = False) -> View:
         return self._ask("POST", "/api/replay", body={"id": id} | ({"fetch": True} if fetch else {}))
 
+    def act(self, verb: str, asked: Mapping[str, Any]) -> View:
+        return self._ask("POST", f"/api/commands/{verb}", body=asked, timeout=600)
+
     def rules_versions(self, asked: Mapping[str, str]) -> View:
         return self._ask("GET", "/api/rules", asked=asked)
 
@@ -88,7 +92,13 @@ class ServerReader:
         return self._ask("POST", "/api/try", body=asked)
 
     def _ask(
-        self, method: str, path: str, *, asked: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        asked: Mapping[str, str] | None = None,
+        body: Mapping[str, Any] | None = None,
+        timeout: float = 30,
     ) -> View:
         import httpx
 
@@ -99,7 +109,7 @@ class ServerReader:
                 params=dict(asked or {}),
                 content=None if body is None else msgspec.json.encode(body),
                 headers={"authorization": f"Bearer {self._token}", "content-type": "application/json"},
-                timeout=30,
+                timeout=timeout,
             )
         except httpx.HTTPError as error:
             raise SettingsError(f"{self._url} can't be asked: {error}") from error
@@ -153,6 +163,16 @@ class StoreReader:
             return await views.replay(store, ruleset, id, now=_now(), fetch=fetch)
 
         return self._with(again)
+
+    def act(self, verb: str, asked: Mapping[str, Any]) -> View:
+        from gateway.admin import acting
+        from gateway.store import Act
+
+        if verb == "settle":
+            settled = msgspec.convert(asked, acting.SettleRequest)
+            return self._with(lambda store: acting.act(store, acting.settling(settled.delivered), settled, now=_now()))
+        request = msgspec.convert(asked, acting.ActRequest)
+        return self._with(lambda store: acting.act(store, Act(verb), request, now=_now()))
 
     def rules_versions(self, asked: Mapping[str, str]) -> View:
         from gateway.admin import filters, history
