@@ -39,6 +39,10 @@ SOURCES: Mapping[str, Shown] = {
         "(Examples need no signature.)",
         rules="verify: stripe\n" + _WELCOME, body=_SEVEN, becomes=_WELCOMED,
     ),
+    "challenge": Shown(
+        says="WooCommerce tries the address, unsigned, when a webhook is saved: that is answered, and not kept.",
+        rules="verify: woocommerce\nchallenge: woocommerce\n" + _WELCOME, body=_SEVEN, becomes=_WELCOMED,
+    ),
     "public_url": Shown(
         says="Square signs the address too, so the file says how it was registered there.",
         rules="verify: square\npublic_url: https://hooks.example.com/hooks/shop\n" + _WELCOME,
@@ -60,9 +64,9 @@ SOURCES: Mapping[str, Shown] = {
         rules="ignore: {$.test: true}\n" + _WELCOME, body={"test": True, "customer": 7}, state="ignored",
     ),
     "body": Shown(
-        says="A sender that posts a form with the content type text/plain.",
-        rules="body: form\n" + _WELCOME, body={"file": "samples/form.txt"},
-        files={"samples/form.txt": "customer=7&plan=pro"}, becomes=_WELCOMED,
+        says="Slack puts JSON into the field 'payload' of a form. With body: form, $.payload would be its text.",
+        rules="body: {form_field: payload, as: json}\n" + _WELCOME, body={"file": "samples/payload.form"},
+        files={"samples/payload.form": "token=x&payload=%7B%22customer%22%3A+7%7D"}, becomes=_WELCOMED,
     ),
     "zone": Shown(
         says="The sender writes times without a zone and means London's clock.",

@@ -6,6 +6,7 @@ from gateway.rules.examples import ERROR_KEYS, EXAMPLE_KEYS, FACTS, REQUEST_KEYS
 from gateway.rules.keys import FETCH_KEYS, LOGIN_KEYS, OAUTH_KEYS, SOURCE_KEYS
 from gateway.rules.reference.key_examples import SOURCES
 from gateway.rules.reference.markdown import cell, keys, page
+from gateway.rules.reference.request_sections import bodies, challenges
 from gateway.rules.schema.examples import EXAMPLE_WORDS
 
 _EXAMPLES = """\
@@ -47,6 +48,8 @@ def source_page() -> str:
                 "the gateway before any rule is written.",
             ),
             *keys(SOURCE_KEYS, SOURCES),
+            *bodies(),
+            *challenges(),
             *_fetch(),
             *_example_keys(),
         ]

@@ -29,8 +29,21 @@ _NAMES: Final[Schema] = {
 }
 
 
-def _kind(kind: str) -> Schema:
+_WORDS: Final = {
+    "echo_query": "send a parameter of the query back",
+    "echo_field": "send a text of the JSON body back",
+    "echo_header": "send a header back, as a header",
+    "hmac": "answer a token with its keyed hash",
+    "probe": "answer 200 to a look",
+    "form_ping": "answer 200 to an unsigned form of one number",
+    "empty_list": "answer an empty 200 to a signed body about nothing",
+    "allow_origin": "CloudEvents: say by OPTIONS who may send",
+}
+
+
+def _kind(kind: str, words: str) -> Schema:
     return {
+        "description": words,
         "type": ["object", "null"],
         "properties": {
             key: {"description": text, **_SHAPES.get(key, _TEXT)} for key, text in CHALLENGE_KEYS[kind].items()
@@ -43,8 +56,11 @@ _MAPPING: Final[Schema] = {
     "type": "object",
     "minProperties": 1,
     "properties": {
-        **{name: _kind(CHALLENGES[name][0]) for name in sorted(CHALLENGES)},
-        **{kind: _kind(kind) for kind in CHALLENGE_KEYS},
+        **{
+            name: _kind(CHALLENGES[name][0], f"the challenge of {name}, with keys of your own")
+            for name in sorted(CHALLENGES)
+        },
+        **{kind: _kind(kind, _WORDS[kind]) for kind in CHALLENGE_KEYS},
     },
     "additionalProperties": False,
 }

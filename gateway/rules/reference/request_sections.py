@@ -1,0 +1,89 @@
+"""The sections of the reference about what a sender sends: kinds of bodies, and challenges."""
+
+from __future__ import annotations
+
+from gateway.inbound.challenge_presets import CHALLENGES
+from gateway.inbound.payloads import KINDS
+from gateway.rules.keys import BODY_KEYS, CHALLENGE_KEYS
+from gateway.rules.reference.markdown import cell
+
+_BODIES = {
+    "json": "The value, exactly. Of two equal keys the last counts.",
+    "form": "An object of texts; `a[b][C]` is `$.a.b.C`, `x[]` and a key that repeats are lists.",
+    "ndjson": "One JSON value a line: a list of them; blank lines are skipped.",
+    "multipart": "As a form. A file is `{filename, content_type, size}`, its content is not read.",
+    "xml": "An object with the root element's name; see below.",
+    "text": "The text itself: `$` is it.",
+    "jwt": "The payload of a JSON Web Token. It is decoded and proves nothing: `verify` must.",
+}
+
+_CHOSEN = """\
+Without `body` the content type chooses; where that is absent or wrong the body itself shows what it is. An empty body
+is null. Charsets are those that are declared, or that the first bytes show."""
+
+_ANSWERED = """\
+`challenge` takes a sender's name, a kind of challenge with its keys, or a list of these. What a sender can't sign is
+answered before `verify`; what is sent back is short, plain text. Nothing of it is kept. A name takes keys of its kind
+too: `meta: {secret: $env.MY_TOKEN}`. The hook takes GET, HEAD and OPTIONS only where a challenge needs them."""
+
+_NOTES = """\
+- `asana`: the secret in the handshake signs what follows, and is not kept here: it stands in Asana's answer to whoever
+  created the webhook, who sets it as the secret of `verify`. The handshake is answered while that is not set yet.
+- `meta`: make up a token, set it as META_VERIFY_TOKEN, and enter it in the app's settings.
+- `xero`: rightly signed requests about nothing are answered 200 without a body, wrongly signed ones 401. With
+  `respond: {body: ""}` its webhooks are answered without a body too.
+- Amazon SNS wants its subscription confirmed by fetching an address, and that is not done here: its message is kept,
+  with the address for a person to open."""
+
+_XML = """\
+An XML element is an object: its attributes are `@name`, its children stand under their names, those of one name as a
+list, and its text is `#text`. One with nothing but text is that text, trimmed; an empty one is `""`, and one that says
+`xsi:nil="true"` is null. Prefixes of namespaces are dropped. Text between children is joined in `#text`. So
+
+```xml
+<s:order xmlns:s="urn:shop" id="7"><s:total currency="GBP">9.50</s:total><item>Tea</item></s:order>
+```
+
+is `{"order": {"@id": "7", "total": {"@currency": "GBP", "#text": "9.50"}, "item": "Tea"}}`. One item is no list, two
+are; `body: {as: xml, lists: [item]}` makes it a list always. Everything is text: `$.order.total['#text'] | number`.
+Document types and entities are refused.
+
+JSON that stands in a text of the body is read with `parse_json`, after `base64_decode` where it is wrapped so:
+`$.message.data | base64_decode | parse_json | get('id')`."""
+
+
+def bodies() -> list[str]:
+    """What each kind of body becomes."""
+    assert tuple(_BODIES) == KINDS
+    return [
+        "## Kinds of bodies",
+        "",
+        _CHOSEN,
+        "",
+        "| `body` | becomes |",
+        "|---|---|",
+        *(f"| `{kind}` | {cell(text)} |" for kind, text in _BODIES.items()),
+        "",
+        "As a mapping:",
+        "",
+        "| key | |",
+        "|---|---|",
+        *(f"| `{key}` | {cell(text)} |" for key, text in BODY_KEYS.items()),
+        "",
+        _XML,
+        "",
+    ]
+
+
+def challenges() -> list[str]:
+    """The senders whose challenges are known, and what they are made of."""
+    lines = ["## Challenges", "", _ANSWERED, "", "| sender | kind | answered | secret |", "|---|---|---|---|"]
+    for name, (kind, row) in sorted(CHALLENGES.items()):
+        after = kind in ("echo_field", "empty_list") or row.get("signed")
+        secret = f"`{row['secret']}`" if "secret" in row else ""
+        lines.append(f"| `{name}` | `{kind}` | {'after verify' if after else 'before verify'} | {secret} |")
+    lines += ["", _NOTES, ""]
+    for kind, table in CHALLENGE_KEYS.items():
+        lines += [f"Under `{kind}`:", "", "| key | |", "|---|---|"]
+        lines += [*(f"| `{key}` | {cell(text)} |" for key, text in table.items()), ""]
+    return lines
