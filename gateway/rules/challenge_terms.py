@@ -89,7 +89,7 @@ def _one(node: Node, reader: Reader) -> tuple[Challenge, ...]:
             given = check_keys(value, CHALLENGE_KEYS[kind], name, reader.report)
         lacking = [key for key in _NEEDED.get(kind, ()) if key not in given and key not in preset]
         if kind == "hmac" and len({"query", "field"} & (given.keys() | preset.keys())) != 1:
-            lacking.append("query or field, one of them,")
+            lacking.append("one of query and field")
         if lacking:
             reader.report(value if given else node, f"{name} needs {' and '.join(lacking)}")
             continue

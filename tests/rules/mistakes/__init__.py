@@ -9,7 +9,8 @@ from tests.rules.mistakes.names import NAMES
 from tests.rules.mistakes.paths import PATHS
 from tests.rules.mistakes.requests import REQUESTS
 from tests.rules.mistakes.rule_bodies import RULE_BODIES
+from tests.rules.mistakes.senders import SENDERS
 from tests.rules.mistakes.verification import VERIFICATION
 from tests.rules.mistakes.yaml_text import YAML_TEXT
 
-MISTAKES = (*KEYS, *NAMES, *ARGUMENTS, *PATHS, *VERIFICATION, *RULE_BODIES, *YAML_TEXT, *DOUBTS, *REQUESTS)
+MISTAKES = (*KEYS, *NAMES, *ARGUMENTS, *PATHS, *VERIFICATION, *RULE_BODIES, *YAML_TEXT, *DOUBTS, *REQUESTS, *SENDERS)
