@@ -173,6 +173,23 @@ class Markers(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
 
 
+class Pruned(msgspec.Struct, frozen=True, kw_only=True):
+    """What :meth:`Store.prune` took out, or would take out."""
+
+    webhooks: int = 0
+    """With their bodies, and with what was fetched for them."""
+    commands: int = 0
+    attempts: int = 0
+    dedup_keys: int = 0
+    """Whose time was over; those without an end go with their webhooks and are not counted."""
+    once_claims: int = 0
+    """Whose time was over."""
+    rules_versions: int = 0
+
+    def __add__(self, other: Pruned) -> Pruned:
+        return Pruned(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
+
+
 class Span(msgspec.Struct, frozen=True, kw_only=True):
     """A stretch of time in which one version of the rules was the served one."""
 
@@ -255,6 +272,20 @@ class Store(Protocol):
 
     async def unfetched(self, *, limit: int = 1000, cursor: str | None = None) -> Page[Unfetched]:
         """The webhooks that are ``fetching``, the oldest first."""
+
+    async def prune(
+        self, *, now: datetime, default: timedelta, by_source: Mapping[str, timedelta], dry_run: bool = False
+    ) -> Pruned:
+        """Take out webhooks that were received longer ago than their source's retention (``by_source``, else
+        ``default``) and whose commands are all final: with bodies, answers that were fetched, commands and attempts.
+
+        What is not final stays whole. Dedup keys and ``once`` claims stay while they are in force: until their time,
+        a claim without one for ever, a key without one for as long as its webhook is kept. Versions of the rules go
+        that were last served before the longest retention and that no webhook names. With ``dry_run`` it only counts.
+
+        In transactions of some milliseconds each: what is taken out is gone for good even if the caller is cancelled
+        on the way, and what is left goes the next time.
+        """
 
     # -- rules -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -28,6 +28,7 @@ from gateway.store import (
     CommandFilter,
     Markers,
     Page,
+    Pruned,
     Receipt,
     Reception,
     Retranslation,
@@ -36,7 +37,7 @@ from gateway.store import (
     VersionHistory,
     WebhookFilter,
 )
-from gateway.store.sqlite import acts, claims, fetched, lists, markers, versions
+from gateway.store.sqlite import acts, claims, fetched, lists, markers, pruning, versions
 from gateway.store.sqlite.commit import Writer
 from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate
 from gateway.store.sqlite.reader import Reader
@@ -144,6 +145,35 @@ class SQLiteStore:
 
     async def unfetched(self, *, limit: int = 1000, cursor: str | None = None) -> Page[Unfetched]:
         return await self._open().lists.read(fetched.list_unfetched, limit=limit, cursor=cursor)
+
+    async def prune(
+        self, *, now: datetime, default: timedelta, by_source: Mapping[str, timedelta], dry_run: bool = False
+    ) -> Pruned:
+        connections = self._open()
+        lists, writer = connections.lists, connections.writer
+        at, pruned = micros(now), Pruned()
+        for source in await lists.read(pruning.sources):
+            before, place = micros(now - by_source.get(source, default)), pruning.START
+            while True:
+                found = await lists.read(pruning.look, source, before, place)
+                if dry_run:
+                    pruned += await lists.read(pruning.measure, found)
+                for seqs in () if dry_run else pruning.portions(found):
+                    pruned += await writer.submit(_prune, pruning.Doomed(seqs=seqs, now=at))
+                if found.next is None:
+                    break
+                place = found.next
+        if dry_run:
+            pruned += await lists.read(pruning.count_expired, at)
+        while not dry_run:
+            dropped = await writer.submit(_drop_expired, at)
+            pruned += dropped
+            if dropped.dedup_keys < pruning.KEYS and dropped.once_claims < pruning.KEYS:
+                break
+        longest = max((default, *by_source.values()))
+        for version in await lists.read(pruning.old_versions, micros(now - longest)):
+            pruned += Pruned(rules_versions=1) if dry_run else await writer.submit(_drop_version, version)
+        return pruned
 
     # -- rules -----------------------------------------------------------------------------------------------------
 
@@ -268,6 +298,9 @@ def _recover_one(db: sqlite3.Connection, asked: tuple[claims.Due, str, bool]) ->
 
 
 _note_markers = _one_by_one(markers.note)
+_prune = _one_by_one(pruning.delete)
+_drop_expired = _one_by_one(pruning.drop_expired)
+_drop_version = _one_by_one(pruning.drop_version)
 _note_fetching = _one_by_one(fetched.note)
 _claim = _one_by_one(claims.claim)
 _recover = _one_by_one(_recover_one)
