@@ -10,7 +10,15 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.delivery import AttemptMade, DestinationPaused, DestinationResumed, ResultLost, StoreFailed, Stumbled
+from gateway.delivery import (
+    AttemptMade,
+    DestinationPaused,
+    DestinationResumed,
+    LookedUp,
+    ResultLost,
+    StoreFailed,
+    Stumbled,
+)
 from gateway.inbound.receive import Received
 from gateway.model import Attempt, Command, CommandState, Outcome, RulesVersion, WebhookState
 from gateway.reload import Failure, RulesRefused, RulesServed
@@ -86,6 +94,18 @@ def test_attempts_are_counted_and_those_that_failed_for_good_are_logged(log: io.
     [line] = lines(log)
     assert line["message"] == "uk: send_email failed: assetId must not be empty"
     assert line["command"] == "w-1"
+    assert "ada@example.com" not in log.getvalue()
+
+
+def test_lookups_are_counted_and_logged_with_what_they_mean(log: io.StringIO) -> None:
+    telemetry = Telemetry()
+    verdict = Verdict(state=CommandState.HELD, reason="nobody knows")
+    telemetry.delivery(LookedUp(command=COMMAND, finding="inconclusive", verdict=verdict))
+    found = metrics(telemetry)
+    assert 'gateway_lookups_total{destination="uk",finding="inconclusive"} 1.0' in found
+    assert 'gateway_commands_total{command="send_email",destination="uk",state="held"} 1.0' in found
+    [line] = lines(log)
+    assert line["message"] == "uk: send_email was looked up: inconclusive, so it is held: nobody knows"
     assert "ada@example.com" not in log.getvalue()
 
 

@@ -14,6 +14,7 @@ The table is that of the documentation. Where it is silent:
 from __future__ import annotations
 
 import re
+from itertools import chain
 from typing import Any, ClassVar
 
 import msgspec
@@ -45,7 +46,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What the read API shows of a customer's newest events.
 
     The documentation names the route and not the shape of its answer, so the list is taken where it is found: the
-    answer itself, or a member of it. An event has the marker of a command where one of its own values is it.
+    answer itself, or its members that are lists. An event has the marker of a command where one of its values is it.
     """
 
     MOST: ClassVar[int] = 100
@@ -81,10 +82,8 @@ def events_of(body: bytes) -> Seen:
     """The events that an answer of the read API lists."""
     data = _decoded(body)
     lists = [data] if isinstance(data, list) else list(data.values()) if isinstance(data, dict) else []
-    for found in lists:
-        if isinstance(found, list) and all(isinstance(event, dict) for event in found):
-            return Seen(events=tuple(found))
-    return Seen(events=None)
+    found = [one for one in lists if isinstance(one, list) and all(isinstance(event, dict) for event in one)]
+    return Seen(events=tuple(chain.from_iterable(found)) if found else None)
 
 
 def _holds(event: dict[str, Any], marker: str) -> bool:

@@ -15,6 +15,7 @@ from gateway.errors import SettingsError
 from gateway.intilery.contract import encode
 from gateway.intilery.sandbox import Faults
 from gateway.model import CommandState, OnUnknown, Outcome, new_webhook_id
+from gateway.store import Act
 from tests.delivery.stage import NEVER, Stage, staged
 
 DELIVERED, FAILED, HELD = CommandState.DELIVERED, CommandState.FAILED, CommandState.HELD
@@ -129,6 +130,23 @@ async def test_an_old_command_is_not_given_up_at_its_first_failure(stage: Stage)
     stage.sandbox.faults = Faults(answer_status=503, next=2)
     await stage.start(give_up_after=timedelta(hours=24))
     [command] = await stage.add("u-1", created_at=datetime.now(UTC) - timedelta(days=9))
+    assert await stage.settled(command) == [DELIVERED]
+
+
+async def test_what_a_person_sends_again_has_the_whole_time_to_give_up_anew(stage: Stage):
+    stage.sandbox.faults = Faults(answer_status=503)
+    late = timedelta(0)
+    dispatcher = await stage.start(give_up_after=timedelta(hours=1), clock=lambda: datetime.now(UTC) + late)
+    [command] = await stage.add("u-1")
+    await stage.until(lambda: len(stage.made()) >= 1)
+    late = timedelta(hours=2)
+    assert await stage.settled(command) == [FAILED]
+    before = len(stage.made())
+    await stage.store.act(Act.RETRY, [command.id], now=datetime.now(UTC) + late)
+    dispatcher.wake({"default"})
+    await stage.until(lambda: len(stage.made()) > before)
+    assert stage.last(command.id) is PENDING
+    stage.sandbox.faults = Faults()
     assert await stage.settled(command) == [DELIVERED]
 
 

@@ -494,6 +494,50 @@ async def test_the_probe_reads_one_event() -> None:
     assert b"auth-token: s3cret-token\r\n" in seen[0].lower()
 
 
+async def test_a_lookup_reads_the_newest_events_of_a_customer() -> None:
+    seen: list[bytes] = []
+    long = b'{"data": [{"messageId": "m-1", "eventId": "e-1", "text": "' + b"x" * (2 * MAX_ANSWER) + b'"}]}'
+
+    async def part(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for reply in (answer(long), answer(b'{"error": {"message": "who?"}}', status="404 Not Found")):
+            seen.append(await read_request(reader))
+            writer.write(reply)
+        await writer.drain()
+
+    async with acting(part) as port, quick() as client:
+        events = await client.lookup(destination(port), token=TOKEN, user_id="a/b ?é")
+        assert events.event_id("m-1") == "e-1"
+        with pytest.raises(Unauthorised, match="who") as caught:
+            await client.lookup(destination(port), token=TOKEN, user_id="u")
+    assert caught.value.status == 404
+    path = b"/track/acme/acmeuk/ACMEUK/v1/profiles/userId:a%2Fb%20%3F%C3%A9/events?size=100"
+    assert seen[0].startswith(b"GET " + path + b" HTTP/1.1\r\n")
+    assert b"auth-token: s3cret-token\r\n" in seen[0].lower()
+
+
+@pytest.mark.parametrize(
+    ("reply", "error"),
+    [
+        (answer(b"{}", status="429 Slow", extra="retry-after: 7\r\n"), Throttled),
+        (answer(b"{}", status="503 No"), Unavailable),
+        (answer(b"{}", status="400 No"), Refused),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n[", UnknownOutcome),
+        (b"", UnknownOutcome),
+    ],
+)
+async def test_a_lookup_fails_as_a_send_does(reply: bytes, error: type[DeliveryError]) -> None:
+    async def part(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(reply)
+        await writer.drain()
+        writer.close()
+
+    async with acting(part) as port, quick() as client:
+        with pytest.raises(DeliveryError) as caught:
+            await client.lookup(destination(port), token=TOKEN, user_id="u")
+    assert type(caught.value) is error
+
+
 # What is refused before the network
 
 
