@@ -26,7 +26,7 @@ from typing import Any
 
 import msgspec
 from by_hand import by_hand
-from jsonpath_ng.ext import parse
+from jsonpath_ng.ext.parser import parse
 from worst import payloads, rules
 
 from gateway.rules import Arrival, Source, load_files, translate
@@ -107,8 +107,8 @@ def paths(options: argparse.Namespace) -> tuple[float, float, float]:
         for theirs in parsed:
             [match.value for match in theirs.find(body)]
 
-    ours, theirs, _ = ratio(read, find, options)
-    return ours, theirs, theirs / ours
+    reading, finding, _ = ratio(read, find, options)
+    return reading, finding, finding / reading
 
 
 def two_hundred_rules(options: argparse.Namespace) -> tuple[float, float, float]:

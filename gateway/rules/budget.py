@@ -17,6 +17,9 @@ NODE_BUDGET: Final = 100_000
 CALL_STEPS: Final = 50
 """What it takes to make one command, besides its fields."""
 
+ERROR_STEPS: Final = 10
+"""What it takes to note a mapping error."""
+
 WARNING_STEPS: Final = 6
 """What it takes to say that a filter can't read its input."""
 

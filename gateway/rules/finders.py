@@ -128,14 +128,21 @@ Predicate = Callable[[Any, Any, Budget], bool]
 
 def _filter(ast: Filter) -> Finder:
     predicates = [_predicate(expression) for expression in ast.expressions]
+    tests = sum(map(_tests, ast.expressions))
 
     def find(value: Any, document: Any, budget: Budget) -> list[Any]:
         elements = _wildcard(value, document, budget)
+        budget.spend(tests * len(elements))
         for predicate in predicates:
             elements = [element for element in elements if predicate(element, document, budget)]
         return elements
 
     return find
+
+
+def _tests(ast: Any) -> int:
+    """How many comparisons and existence tests an expression has."""
+    return sum(map(_tests, ast.operands)) if isinstance(ast, And | Or) else 1
 
 
 def _predicate(ast: Any) -> Predicate:

@@ -73,6 +73,8 @@ class _Dynamic:
             return self.param.default
         if self.param.kind not in PREPARING or type(value) is not str:
             prepared = self._prepared(value)
+            if isinstance(prepared, Unreadable):
+                scope.budget.spend(WARNING_STEPS)
         else:
             memo, key = scope.budget.prepared, (id(self), value)
             prepared = memo.get(key, UNSET)

@@ -10,7 +10,7 @@ from typing import Any
 from gateway.errors import MappingError
 from gateway.intilery.contract import timestamp
 from gateway.model import Command, MappingProblem, WebhookState
-from gateway.rules.budget import Budget, OverBudget
+from gateway.rules.budget import ERROR_STEPS, Budget, OverBudget
 from gateway.rules.commands import CommandMaker
 from gateway.rules.event_time import event_time
 from gateway.rules.mapping import elements_of
@@ -276,6 +276,7 @@ class _Run:
         return text
 
     def _error(self, rule: Rule, error: MappingError, element: str) -> None:
+        self.scope.budget.spend(ERROR_STEPS)
         if len(self.errors) <= MAX_ERRORS:
             self.errors.append(
                 MappingProblem(rule=rule.id, field=error.field, path=error.path, message=error.message, element=element)

@@ -17,6 +17,7 @@ MAX_DIGITS: Final = 1_000
 DESCRIPTION_LENGTH: Final = 60
 """Characters of a value's description in a message."""
 
+_WRITTEN_BITS = 1_000
 _TOO_LARGE: int = 10**MAX_DIGITS
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?\Z")
 
@@ -128,6 +129,9 @@ def describe(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, str):
         return f"text '{_cut(_visible(value), DESCRIPTION_LENGTH - 7)}'" if value else "nothing (empty text)"
+    if isinstance(value, int) and value.bit_length() > _WRITTEN_BITS:
+        # To write it out only to cut it off takes as long as a filter.
+        return "a number of hundreds of digits" if is_bounded(value) else "a number of over 1,000 digits"
     if isinstance(value, int | Decimal):
         text = as_text(value)
         return "a number of over 1,000 digits" if text is None else _cut(f"the number {text}", DESCRIPTION_LENGTH)

@@ -83,7 +83,13 @@ def translated(text: str | Source, body: Any = None, **arrival: Any) -> Translat
     """What a webhook becomes. ``arrival``: headers, query, path, webhook_id, received_at; and trace."""
     source = source_of(text) if isinstance(text, str) else text
     trace = arrival.pop("trace", False)
-    whole = {"webhook_id": "0" * 32, "headers": {}, "query": {}, "path": {}, "received_at": NOW} | arrival
+    whole: dict[str, Any] = {
+        "webhook_id": "0" * 32,
+        "headers": {},
+        "query": {},
+        "path": {},
+        "received_at": NOW,
+    } | arrival
     return translate(source, Arrival(source=source.name, body=body, **whole), now=NOW, trace=trace)
 
 
