@@ -148,7 +148,10 @@ class _Parts:
 
 def _options_of(header: str) -> tuple[bytes, dict[bytes, bytes]]:
     """A header's value and its parameters; of one with absurdly many, whose quotes take the parser long, nothing."""
-    return _parse_options_header(header) if header.count(";") <= MAX_PARAMETERS else (b"", {})
+    if header.count(";") > MAX_PARAMETERS:
+        return b"", {}
+    # A header of a rules file's example may hold any character; off the wire it is latin-1.
+    return _parse_options_header(header.encode("latin-1", "replace").decode("latin-1"))
 
 
 def _brief(error: Exception) -> str:

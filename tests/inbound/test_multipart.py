@@ -64,6 +64,7 @@ def test_a_preamble_and_what_follows_the_end_are_left_out() -> None:
         ("multipart/form-data; boundary=other", b"q"),
         ("text/plain", b"q"),
         ("multipart/form-data; boundary=q" + ";x" * 5_000, b"q"),
+        ("Ā", b"q"),
         (None, b"q"),
     ],
 )
