@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
 import msgspec
@@ -16,7 +18,7 @@ from gateway.store import ACTS_ON, Act, CommandFilter, Store
 View = dict[str, Any]
 
 _TOGETHER = 200
-"""Commands in one transaction: webhooks that come in meanwhile wait for no more than that."""
+"""About how many commands go into one transaction: webhooks that come in meanwhile wait for no more than that."""
 _PAGE = 500
 
 
@@ -54,13 +56,13 @@ async def act(store: Store, what: Act, asked: ActRequest, *, now: datetime) -> V
     if sum((bool(asked.ids), bool(asked.filter), asked.all)) != 1:
         raise UnreadableRequest("which commands? Give ids, or a filter, or all; one of the three")
     if asked.dry_run:
-        found = [await store.command(id) for id in dict.fromkeys(asked.ids)]
-        for command in found:
+        if not asked.ids:
+            return _view(what, asked, await _found(store, what, asked, now=now), ())
+        named = [await store.command(id) for id in dict.fromkeys(asked.ids)]
+        for command in named:
             if command.state not in ACTS_ON[what]:
                 raise Conflict(f"command {command.id} is {command.state}; allowed: {', '.join(ACTS_ON[what])}")
-        if not asked.ids:
-            found = [await store.command(id) for id in await _found(store, what, asked, now=now)]
-        return _view(what, asked, found, ())
+        return _view(what, asked, named, ())
     if asked.ids:
         acted = await store.act(what, asked.ids, now=now)
         return _view(what, asked, acted.done, ())
@@ -73,34 +75,42 @@ async def act(store: Store, what: Act, asked: ActRequest, *, now: datetime) -> V
     return _view(what, asked, done, refused)
 
 
-async def _found(store: Store, what: Act, asked: ActRequest, *, now: datetime) -> list[str]:
-    """The ids of those that the filter finds and the act is possible for, the oldest first."""
+async def _found(store: Store, what: Act, asked: ActRequest, *, now: datetime) -> list[Command]:
+    """Those that the filter finds and the act is possible for, the oldest first, without their bodies."""
     if unknown := asked.filter.keys() - COMMAND_FILTERS.keys():
         raise UnreadableRequest(f"{min(unknown)} is no filter; allowed: {', '.join(COMMAND_FILTERS)}")
     filter, _ = command_filter(asked.filter, now=now)
     states = ACTS_ON[what]
     if filter.state is not None and filter.state not in states:
         raise UnreadableRequest(f"state: {filter.state} is not possible here; allowed: {', '.join(states)}")
-    ids: list[tuple[datetime, str]] = []
+    found: list[Command] = []
     for state in states if filter.state is None else (filter.state,):
-        ids += await _all(store, msgspec.structs.replace(filter, state=state))
-    return [id for _, id in sorted(ids)]
+        found += await _all(store, msgspec.structs.replace(filter, state=state))
+    return sorted(found, key=lambda command: (command.created_at, command.webhook_id))
 
 
-async def _all(store: Store, filter: CommandFilter) -> list[tuple[datetime, str]]:
-    found: list[tuple[datetime, str]] = []
+async def _all(store: Store, filter: CommandFilter) -> list[Command]:
+    found: list[Command] = []
     cursor: str | None = None
     while True:
         page = await store.commands(filter, limit=_PAGE, cursor=cursor)
-        found += [(command.created_at, command.id) for command in page.items]
+        found += [msgspec.structs.replace(command, body=b"") for command in page.items]
         if page.next is None:
             return found
         cursor = page.next
 
 
-def _groups(ids: Sequence[str]) -> Iterator[Sequence[str]]:
-    for start in range(0, len(ids), _TOGETHER):
-        yield ids[start : start + _TOGETHER]
+def _groups(commands: Sequence[Command]) -> Iterator[list[str]]:
+    """Their ids, in groups for one transaction each. The store puts each group in the order of translation, so what
+    comes of one webhook (an identify, and what waits for it) stays together."""
+    group: list[str] = []
+    for _, together in groupby(commands, key=attrgetter("webhook_id")):
+        group += [command.id for command in together]
+        if len(group) >= _TOGETHER:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def _view(what: Act, asked: ActRequest, commands: Sequence[Command], refused: Sequence[tuple[str, str]]) -> View:

@@ -147,8 +147,8 @@ async def test_who_may_only_look_may_not_act(here: Shop) -> None:
 
 
 async def test_a_filter_acts_on_more_than_one_transaction_takes(here: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(acting, "_TOGETHER", 2)
-    monkeypatch.setattr(acting, "_PAGE", 2)
+    monkeypatch.setattr(acting, "_TOGETHER", 1)
+    monkeypatch.setattr(acting, "_PAGE", 1)
     found = [(await failed(here))[0] for _ in range(3)]
     _, view = await here.act("retry", all=True)
     assert view["count"] == 6
