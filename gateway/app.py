@@ -33,6 +33,7 @@ from gateway.inbound.fetch import Fetcher
 from gateway.inbound.receive import HOOKS, Receiver, hook_path, unset_credentials
 from gateway.intilery.client import Client
 from gateway.intilery.contract import Destination, timestamp
+from gateway.pruning import Pruner
 from gateway.reload import Reloader, RulesServed, rules_of
 from gateway.rules import Ruleset, load
 from gateway.settings import Settings
@@ -100,6 +101,13 @@ class Gateway:
             now=now,
             watch=settings.reload,
         )
+        self.pruner = Pruner(
+            self.store,
+            ruleset=lambda: self.ruleset,
+            default=settings.retention,
+            emit=self.telemetry.pruned,
+            now=now,
+        )
         self.started_at: datetime | None = None
 
     @property
@@ -136,6 +144,7 @@ class Gateway:
                 await self._recall_destinations()
                 await self.dispatcher.start()
             self.reloader.start()
+            self.pruner.start()
         except BaseException:
             await self.stop()
             raise
@@ -144,6 +153,7 @@ class Gateway:
     async def stop(self) -> None:
         """End what is on its way, within the grace period, and close. Idempotent."""
         self.started_at = None
+        await self.pruner.stop()
         await self.reloader.stop()
         await self.fetcher.stop()
         await self.api_client.aclose()

@@ -152,7 +152,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="GATEWAY_RETENTION",
         default="30d",
         read=length,
-        help="How long bodies and attempts are kept.",
+        help="How long webhooks are kept with all that became of them, once that is over; a rules file may say retention.",
     ),
     Setting(
         name="GATEWAY_LOG_FORMAT",

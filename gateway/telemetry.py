@@ -30,7 +30,9 @@ from gateway.errors import StoreError
 from gateway.inbound import fetch
 from gateway.inbound.receive import Received
 from gateway.model import CommandState
+from gateway.pruning import PruneMade
 from gateway.reload import ReloadRecord, RulesRefused, RulesServed
+from gateway.store import Pruned
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
 """The content type of :meth:`Telemetry.exposition`."""
@@ -117,6 +119,11 @@ class Telemetry:
         self._rules_refused = Gauge(
             "gateway_rules_reload_failed",
             "1 while what stands in the rules folder can't be served and the version before goes on.",
+            registry=self.registry,
+        )
+        self._pruned = Counter(
+            "gateway_webhooks_pruned",
+            "Webhooks that were taken out, being older than their retention.",
             registry=self.registry,
         )
         self._store_errors = Counter(
@@ -234,6 +241,17 @@ class Telemetry:
     def store_failed(self, verb: str) -> None:
         """A verb of the store raised."""
         self._store_errors.labels(verb).inc()
+
+    def pruned(self, record: PruneMade) -> None:
+        """What was old and over was taken out of the store."""
+        if record.error is not None:
+            self.store_failed("prune")
+            _log.error("pruning: %s", record.error)
+        elif record.pruned != Pruned():
+            counts = msgspec.to_builtins(record.pruned)
+            self._pruned.inc(record.pruned.webhooks)
+            told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count)
+            _log.info("pruned: %s", told, extra={"fields": counts})
 
     def reloaded(self, record: ReloadRecord) -> None:
         """The rules folder was looked at: it holds what is served, or what can't be served."""

@@ -99,6 +99,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "telemetry": ("*",),
     "watch": (),
     "reload": (*VOCABULARY, "rules", "watch"),
+    "pruning": (*VOCABULARY, "rules", "store"),
     "app": ("*",),
     "admin.*": ("*",),
     "cli.*": ("*",),

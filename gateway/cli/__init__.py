@@ -17,6 +17,7 @@ from gateway.cli.demo import demo
 from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
 from gateway.cli.new import new
+from gateway.cli.prune import prune
 from gateway.cli.reading import commands, replay, show, webhooks
 from gateway.cli.reference import reference
 from gateway.cli.rules import check, test, try_
@@ -61,6 +62,7 @@ for _command in (
     cancel,
     settle,
     rules,
+    prune,
     reference,
 ):
     main.add_command(_command)

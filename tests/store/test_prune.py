@@ -30,7 +30,7 @@ async def webhooks(store: Store) -> list[str]:
 async def one_of(store: Store, state: CommandState, **fields: Any) -> str:
     """A webhook with one command that ended, or stands, in a state; its id."""
     hook = webhook(**fields)
-    beginning = {"user_id": hook.id}
+    beginning: dict[str, Any] = {"user_id": hook.id}
     if state in (CommandState.WAITING, CommandState.DRY_RUN, CommandState.SUPPRESSED):
         beginning["state"] = state
     if state is CommandState.WAITING:
