@@ -140,6 +140,7 @@ class Lane:
         """Something was committed for this destination, or its settings changed. Never blocks."""
         self._work = True
         self._woken.set()
+        self._lookups.wake()
 
     def settle(self, claims: Iterable[Claim], error: UnknownOutcome) -> None:
         """Decide what becomes of commands whose lease ended without a result, and look up those that are ``unknown``.

@@ -1,8 +1,8 @@
 """Looks up what has an unknown outcome: one command at a time, in its destination's lane.
 
 What to look up comes from the store's ``recover``, under a lease like everything else, and costs tokens of the same
-bucket. :mod:`gateway.delivery.verify` decides what a lookup means. A lookup that can't begin in time (the destination
-is paused, the queue is long) is simply left: when its lease is over the store gives it back.
+bucket. :mod:`gateway.delivery.verify` decides what a lookup means. While the destination is paused lookups wait. One
+that can't begin in time is simply left: when its lease is over the store gives it back.
 
 A destination counts as showing markers after a command of the same kind that it is known to have accepted was looked
 up and its marker was there. That is asked when it first matters, of commands that were delivered at least as long ago
@@ -12,6 +12,7 @@ as a lookup waits, and remembered in the store for a day, by address and kind of
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
@@ -93,6 +94,7 @@ class Lookups:
         self._write, self._ended, self._terms = write, ended, terms
         self._due: deque[Claim] = deque()
         self._task: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
         self._stopping = False
 
     def add(self, claim: Claim) -> None:
@@ -107,6 +109,11 @@ class Lookups:
         """Begin no more lookups."""
         self._stopping = True
         self._due.clear()
+        self._woken.set()
+
+    def wake(self) -> None:
+        """The destination's gate may have opened."""
+        self._woken.set()
 
     async def ended(self, *, deadline: float) -> None:
         """Wait until the lookup that is on its way is recorded; cut it off at ``deadline`` on the loop's clock."""
@@ -120,21 +127,32 @@ class Lookups:
 
     async def _run(self) -> None:
         while self._due:
-            claim = self._due.popleft()
+            if (left := self._left(self._due[0])) <= 0:
+                self._due.popleft()
+                continue
             try:
+                if not self._ready():
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._woken.wait(), left)
+                    continue
+                claim = self._due.popleft()
                 await self._look_up(claim)
             except StoreError as error:
                 self._terms.emit(StoreFailed(verb="look up", message=str(error)))
-            except Exception as error:  # a defect; the command is given back when its lease is over
+            except Exception as error:  # a defect; what is left here is given back when its lease is over
+                self._due.clear()
                 self._terms.emit(Stumbled(where=f"looking up in {self._name}", error=error))
             self._ended()
 
+    def _ready(self) -> bool:
+        """Whether the destination may be asked now; if not, what changes that wakes."""
+        self._woken.clear()
+        self._gate.look(self._terms.monotonic())
+        return self._gate.open
+
     async def _look_up(self, claim: Claim) -> None:
-        command, terms = claim.command, self._terms
-        self._gate.look(terms.monotonic())
-        where = self._gate.where
-        if where is None or not self._gate.open or not self._in_time(claim):
-            return
+        command, terms, where = claim.command, self._terms, self._gate.where
+        assert where is not None  # the gate is open
         began = terms.monotonic()
         finding = await self._find(command, where)
         now = terms.clock()
@@ -162,10 +180,10 @@ class Lookups:
         if await self._write(claim, attempt, verdict):
             terms.emit(LookedUp(command=command, finding=type(finding).__name__.lower(), verdict=verdict))
 
-    def _in_time(self, claim: Claim) -> bool:
-        """Whether a lookup with all that it may ask besides ends under the lease; two requests are the usual."""
-        left = (claim.leased_until - self._terms.clock()).total_seconds() - self._terms.margin
-        return left >= self._client.longest
+    def _left(self, claim: Claim) -> float:
+        """Seconds in which a lookup may begin that is to end under its lease."""
+        lease = (claim.leased_until - self._terms.clock()).total_seconds()
+        return lease - self._terms.margin - self._client.longest
 
     async def _find(self, command: Command, where: Where) -> Finding:
         customer = customer_of(command)
