@@ -104,6 +104,16 @@ RULE_BODIES = (
         ("8:16: 'userId' can't come out of $merge; it stands under the command itself",),
     ),
     Mistake(
+        "merge into a plain event",
+        rule("track: {event: Bought, userId: $.id, $merge: $.order}"),
+        ("5:42: track takes its own fields only; $merge stands under properties:",),
+    ),
+    Mistake(
+        "merge into an identify",
+        rule("identify: {userId: $.id, $merge: $.customer}"),
+        ("5:30: identify takes its own fields only; $merge stands under traits:",),
+    ),
+    Mistake(
         "messageId",
         rule("send_email: {userId: $.id, assetId: A1, messageId: $.id}"),
         ("5:45: messageId is always the command's id, which the gateway sends by itself; delete the key",),
