@@ -14,6 +14,7 @@ from gateway.errors import AuthenticationFailed
 from gateway.inbound.authentication import Scheme, scheme_from, sign, verify
 from gateway.inbound.declared import KINDS
 from gateway.inbound.request import Request
+from gateway.intilery.contract import timestamp
 from gateway.rules import Arrival, Ruleset, Translation, load, translate
 from gateway.rules.conditions import GROUPS
 from gateway.rules.examples import run_examples
@@ -72,6 +73,7 @@ def facts_of(translation: Translation) -> dict[str, str | None]:
     facts: dict[str, str | None] = {
         "dedup_key": translation.dedup_key,
         "event_type": translation.event_type,
+        "event_time": translation.event_time and timestamp(translation.event_time),
         "cancelled": translation.cancellations[-1].name if translation.cancellations else None,
     }
     if translation.commands:

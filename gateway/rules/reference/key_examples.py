@@ -59,6 +59,21 @@ SOURCES: Mapping[str, Shown] = {
         rules="event_type: $.type\n" + _WELCOME,
         body={"type": "customer.created", "customer": 7}, becomes=_WELCOMED, facts={"event_type": "customer.created"},
     ),
+    "event_time": Shown(
+        says="When it happened at the sender, for lists and for those who ask why mail came late. "
+        "A time that can't be read is a warning in the trace, and stops nothing.",
+        rules="event_time: $.created\n" + _WELCOME,
+        body={"created": 1767607140, "customer": 7}, becomes=_WELCOMED,
+        facts={"event_time": "2026-01-05T09:59:00.000Z"},
+    ),
+    "events": Shown(
+        says="The sender posts lists. Each element is a webhook of its own, with its own id, dedup key, state and "
+        "commands; $ is the element everywhere in the file, and $batch the whole body.",
+        rules="events: $.events[*]\ndedup_key: $.id\nignore: {$.kind: ping}\nrules:\n  - name: Welcome\n"
+        "    send_email: {userId: $.customer, assetId: WELCOME, shop: $batch.shop}\n",
+        body={"shop": "uk", "events": [{"id": 1, "customer": 7}, {"id": 2, "kind": "ping"}, {"id": 3, "customer": 8}]},
+        becomes='- send_email: {userId: "7", shop: uk}\n- send_email: {userId: "8", shop: uk}',
+    ),
     "ignore": Shown(
         says="Test webhooks are kept as ignored and make nothing.",
         rules="ignore: {$.test: true}\n" + _WELCOME, body={"test": True, "customer": 7}, state="ignored",
@@ -100,9 +115,26 @@ SOURCES: Mapping[str, Shown] = {
         body={"order_id": 1001}, fetched={"order": {"customer": 7, "total": "49.90"}},
         becomes='- send_email: {userId: "7", total: "49.90"}', environ={"SHOP_TOKEN": "a-token"},
     ),
+    "redact": Shown(
+        says="The card's number is taken out before anything is stored or shown. A rule that reads such a path is a "
+        "mistake that `gateway check` finds.",
+        rules="redact: [$.card.number, $header.X-Person]\nrules:\n  - name: Paid\n"
+        "    track: {userId: $.customer, event: Paid, properties: {card: $.card}}\n",
+        body={"customer": 7, "card": {"brand": "visa", "number": "4242424242424242"}},
+        becomes='- track: {userId: "7", properties: {card: {brand: visa, number: "[redacted]"}}}',
+    ),
+    "respond": Shown(
+        says="This sender wants a body of its own choosing before it believes that its webhook arrived.",
+        rules='respond: {body: "[accepted]"}\n' + _WELCOME, body=_SEVEN, becomes=_WELCOMED,
+    ),
+    "retention": Shown(
+        says="What this source sent is kept for a week once all that became of it is over.",
+        rules="retention: 7d\n" + _WELCOME, body=_SEVEN, becomes=_WELCOMED,
+    ),
     "limits": Shown(
-        says="A larger body is refused before it is read; 1,000,000 bytes where nothing is said.",
-        rules="limits: {body: 5000000}\n" + _WELCOME, body=_SEVEN, becomes=_WELCOMED,
+        says="A larger body is refused with 413 before it is read, and what comes faster with 429; 1,000,000 bytes and "
+        "any rate where nothing is said.",
+        rules="limits: {body: 5000000, rate: 50/s}\n" + _WELCOME, body=_SEVEN, becomes=_WELCOMED,
     ),
     "defaults": Shown(
         says="Every rule of the file waits an hour, but for those that say otherwise.",

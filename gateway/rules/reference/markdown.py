@@ -52,7 +52,8 @@ def at_work(shown: Shown) -> list[str]:
     elif shown.state is not None and "cancelled" not in shown.facts:
         lines += [f"makes nothing; its state is `{shown.state}`.", ""]
     facts = {
-        "dedup_key": "The key is", "event_type": "The event type is", "once": "The key is", "limit": "The limit is",
+        "dedup_key": "The key is", "event_type": "The event type is", "event_time": "It happened at",
+        "once": "The key is", "limit": "The limit is",
         "name": "The command's name is", "priority": "The priority is", "on_unknown": "The policy is",
         "cancelled": "withdraws the command named",
     }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gateway.inbound.challenge_presets import CHALLENGES
 from gateway.inbound.payloads import KINDS
-from gateway.rules.keys import BODY_KEYS, CHALLENGE_KEYS
+from gateway.rules.keys import BODY_KEYS, CHALLENGE_KEYS, LIMITS_KEYS, RESPOND_KEYS
 from gateway.rules.reference.markdown import cell
 
 _BODIES = {
@@ -50,6 +50,69 @@ Document types and entities are refused.
 
 JSON that stands in a text of the body is read with `parse_json`, after `base64_decode` where it is wrapped so:
 `$.message.data | base64_decode | parse_json | get('id')`."""
+
+
+_BATCHES = """\
+`events` is a path to a list in the body, such as `$[*]` or `$.events[*]`, and at most 10,000 elements are taken from
+it. One object where a list is meant counts as a list of one.
+
+- Each element is stored as a webhook of its own: its body is the exact JSON of the element, and the sender is answered
+  when all are on disk: `{"id": <the first one's>, "status": "accepted", "webhooks": 3}`, or `duplicate` where all were
+  there. A bad element fails alone, and replaying one does nothing to the others.
+- A `dedup_key` that reads the element, such as `$.id`, tells elements apart; one that does not, such as a header, gets
+  the element's position behind it, and so does the hash that stands for a missing key.
+- An empty list is kept as one webhook, `ignored`. Where the path finds nothing, or too many, the body is kept whole, as
+  one webhook that is `untranslatable`. `gateway replay` takes it apart once the rules file fits."""
+
+_REDACTED = """\
+`redact` takes paths of names, positions, `[*]` and `..`, without filters and slices; `$header.NAME` takes out a header,
+and `$batch...` what stands around the elements of `events`. What stands there becomes `[redacted]`, for the store, for
+traces and for rules alike; a rule may read what holds such a place, and finds the word in it.
+
+- The body is stored as the JSON that was read, not as the sender's bytes, and `parsed` in the API says so.
+- A body that can't be read, or not be taken apart, is not kept at all: the webhook is there with its reason and without
+  its body.
+- The hash that stands for a missing `dedup_key` is over the body as it is kept, so give such a source a `dedup_key`.
+- What was stored before `redact` was written stays as it is until its retention is over; rules see it redacted."""
+
+_RESPONSE = """\
+What is sent for a webhook that is on disk, be it new or a repeat, matched or not. Refusals stay as they are. Values are
+expressions and templates over the webhook; what is nothing is left out, and so is a header that would not fit on one
+line. A `Content-Type` among the headers wins; else text is `text/plain`, text that begins with `<` is `text/xml`, a
+mapping is JSON. `$webhook.id` of a repeat is the first one's id. With `events`, `$batch` is the body and `$` is not
+known; where the body can't be read, both are missing."""
+
+_LIMITED = """\
+The rate counts requests, before anything of them is read or verified, in each gateway process by itself; twice the rate
+of a second may come at once. What is over it is answered 429 with `Retry-After`."""
+
+_KEPT = """\
+`retention` counts from the receipt: a length of an hour or more. What is older goes, with its body, commands and
+attempts, unless a command of it is not over yet (it waits, is held, or on its way). Dedup keys and `once` claims stay
+for as long as they hold."""
+
+
+def requests() -> list[str]:
+    """What happens to a request besides its rules."""
+    lines = [
+        "## Batches",
+        "",
+        _BATCHES,
+        "",
+        "## What is redacted",
+        "",
+        _REDACTED,
+        "",
+        "## The answer",
+        "",
+        _RESPONSE,
+        "",
+    ]
+    lines += ["Under `respond`:", "", "| key | |", "|---|---|"]
+    lines += [*(f"| `{key}` | {cell(text)} |" for key, text in RESPOND_KEYS.items()), ""]
+    lines += ["## Limits and retention", "", "Under `limits`:", "", "| key | |", "|---|---|"]
+    lines += [*(f"| `{key}` | {cell(text)} |" for key, text in LIMITS_KEYS.items()), "", _LIMITED, "", _KEPT, ""]
+    return lines
 
 
 def bodies() -> list[str]:

@@ -47,8 +47,9 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
     error: Mapping[str, str] = {}
     """The mapping error that is expected: rule, field, path."""
     facts: Mapping[str, str] = {}
-    """What else comes of it: ``dedup_key`` and ``event_type`` of the webhook; ``once``, ``limit``, ``name``,
-    ``priority`` and ``on_unknown`` of its last command; ``cancelled``, the name of the command that is withdrawn."""
+    """What else comes of it: ``dedup_key``, ``event_type`` and ``event_time`` of the webhook; ``once``, ``limit``,
+    ``name``, ``priority`` and ``on_unknown`` of its last command; ``cancelled``, the name of the command that is
+    withdrawn."""
     files: Mapping[str, str] = {}
     """Files beside the rules file, by name."""
     environ: Mapping[str, str] = {}

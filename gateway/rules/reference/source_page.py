@@ -6,7 +6,7 @@ from gateway.rules.examples import ERROR_KEYS, EXAMPLE_KEYS, FACTS, REQUEST_KEYS
 from gateway.rules.keys import FETCH_KEYS, LOGIN_KEYS, OAUTH_KEYS, SOURCE_KEYS
 from gateway.rules.reference.key_examples import SOURCES
 from gateway.rules.reference.markdown import cell, keys, page
-from gateway.rules.reference.request_sections import bodies, challenges
+from gateway.rules.reference.request_sections import bodies, challenges, requests
 from gateway.rules.schema.examples import EXAMPLE_WORDS
 
 _EXAMPLES = """\
@@ -50,6 +50,7 @@ def source_page() -> str:
             *keys(SOURCE_KEYS, SOURCES),
             *bodies(),
             *challenges(),
+            *requests(),
             *_fetch(),
             *_example_keys(),
         ]

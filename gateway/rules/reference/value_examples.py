@@ -90,6 +90,13 @@ ROOT_EXAMPLES: Mapping[str, Shown] = {
         body={"customer": 7, "addresses": [{"city": "Cork"}]},
         becomes='- send_email: {userId: "7", city: Cork}',
     ),
+    "batch": Shown(
+        says="The whole body, where events made $ one element of it. Where rules read it, it is stored beside the "
+        "elements.",
+        rules="events: $.list[*]\n" + _mail("shop: $batch.shop"),
+        body={"shop": "uk", "list": [{"customer": 7}]},
+        becomes='- send_email: {userId: "7", shop: uk}',
+    ),
     "header": Shown(
         says="A header of the request, in any case.",
         rules=_mail("topic: $header.X-Topic"),

@@ -16,12 +16,13 @@ from gateway.rules.keys import DEFAULT_KEYS, RULE_KEYS, SOURCE_KEYS
 from gateway.rules.reference.key_examples import RULES, SOURCES
 from gateway.rules.schema import patterns
 from gateway.rules.schema.body import BODY
-from gateway.rules.schema.challenge import CHALLENGE
 from gateway.rules.schema.calls import call
+from gateway.rules.schema.challenge import CHALLENGE
 from gateway.rules.schema.conditions import conditions, test
 from gateway.rules.schema.destinations import DRAFT, destinations_schema
 from gateway.rules.schema.examples import example
 from gateway.rules.schema.fetch import FETCH
+from gateway.rules.schema.requests import REQUESTS
 from gateway.rules.schema.rule import DESTINATION, LET, ZONE, rule
 from gateway.rules.schema.rule import SHAPES as RULE_SHAPES
 from gateway.rules.schema.shapes import ANY_TEXT, Schema, described, ref
@@ -44,6 +45,7 @@ _SHAPES: Final[Mapping[str, Schema]] = {
     "public_url": {"type": "string", "examples": ["https://hooks.example.com/hooks/shop"]},
     "dedup_key": {"anyOf": [ref("expression"), {"type": "array", "items": ref("expression")}]},
     "event_type": ref("expression"),
+    "event_time": ref("expression"),
     "ignore": ref("conditions"),
     "challenge": CHALLENGE,
     "body": BODY,
@@ -56,12 +58,7 @@ _SHAPES: Final[Mapping[str, Schema]] = {
         },
     },
     "fetch": FETCH,
-    "limits": {
-        "type": "object",
-        "properties": {
-            "body": {"description": "bytes of a body", "type": "integer", "minimum": 1, "maximum": 100_000_000}
-        },
-    },
+    **REQUESTS,
     "rules": {"type": "array", "items": ref("rule")},
     "examples": {"type": "array", "items": ref("example")},
     "defaults": {

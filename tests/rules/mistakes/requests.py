@@ -175,8 +175,10 @@ REQUESTS = (
         "retention number",
         source("retention: 30"),
         (
-            "3:12: retention: '30' is no length of time; allowed: numbers with s, m, h, d or w, such as '90s', "
-            "'30m', '1h30m', '7d', '-24h'; did you mean '30m'?",
+            (
+                "3:12: retention: '30' is no length of time; allowed: numbers with s, m, h, d or w, such as '90s', "
+                "'30m', '1h30m', '7d', '-24h'; did you mean '30m'?"
+            ),
         ),
     ),
     Mistake(
