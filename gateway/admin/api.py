@@ -196,7 +196,6 @@ class API:
         running.wake()
         return as_json(done)
 
-
     async def retry(self, request: Request) -> Response:
         return await self._act(Act.RETRY, await _decoded(request, ActRequest))
 
