@@ -234,7 +234,10 @@ def retranslated(
         fetched, wanted = fetched_for(source, arrival, kept_answers(fetching)) if source.fetches else (None, None)
     except MappingError as error:
         translation = Translation(
-            state=WebhookState.UNTRANSLATABLE, reason=error.message, event_type=webhook.event_type
+            state=WebhookState.UNTRANSLATABLE,
+            reason=error.message,
+            event_type=webhook.event_type,
+            event_time=webhook.event_time,
         )
     else:
         if wanted is not None:

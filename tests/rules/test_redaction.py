@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gateway.rules.paths import PathProblem
-from gateway.rules.redaction import REDACTED, compile_redaction, hidden_by
+from gateway.rules.redaction import REDACTED, compile_redaction, hidden_by, hidden_header
 
 
 @pytest.mark.parametrize(
@@ -82,3 +82,37 @@ def test_nothing_is_left_at_any_depth(body: Any) -> None:
             pending.extend(node.values())
         elif isinstance(node, list):
             pending.extend(node)
+
+
+@pytest.mark.parametrize(
+    ("redacted", "path", "hidden"),
+    [
+        ("$.card", "$['card'].number", True),
+        ("$.people[*].ssn", "$.people[0].ssn", True),
+        ("$.people[*].ssn", "$.people[*].ssn", True),
+        ("$.people[0].ssn", "$.people[*].ssn", False),
+        ("$.people[0]", "$.people[0:2]", False),
+        ("$.people[*]", "$.people[?(@.a == 1)].ssn", False),
+        ("$.people", "$.people[?(@.a == 1)].ssn", True),
+        ("$..ssn", "$.people[0].ssn", True),
+        ("$..ssn", "$..ssn", True),
+        ("$..person.ssn", "$.a.person.ssn.last", True),
+        ("$..person.ssn", "$.a.person.name", False),
+        ("$.card.ssn", "$..ssn", False),
+        ("$['a','b']", "$.b", True),
+        ("$.*", "$.anything", True),
+        ("$.card", "$", False),
+        ("$batch.token", "$batch.token", True),
+        ("$batch.token", "$.token", False),
+        ("$.token", "$batch.token", False),
+    ],
+)
+def test_what_a_path_reads_is_judged_by_its_steps(redacted: str, path: str, hidden: bool) -> None:
+    assert (hidden_by(path, (compile_redaction(redacted),)) is not None) is hidden
+
+
+def test_a_header_is_known_in_any_spelling() -> None:
+    for text in ("$header.X-Person", "$header['x-person']", '$header["X-PERSON"]'):
+        redaction = compile_redaction(text)
+        assert hidden_header("x-person", (redaction,)) is redaction
+        assert hidden_header("x-other", (redaction,)) is None

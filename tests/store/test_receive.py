@@ -29,6 +29,10 @@ async def test_a_webhook_comes_back_as_it_was_given(store: Store) -> None:
         matched=("Order confirmation", 'with "quotes"'),
         dedup_key="orders/create\x1f1",
         event_type="orders/create",
+        event_time=after(-60.5),
+        parsed=True,
+        batch_id="b",
+        batch=b'[{"n":1}]',
         rules_version="0123456789ab",
         repeats=2,
     )
