@@ -26,7 +26,7 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """At most so many commands per key within a length of time, counted when they leave."""
 
     scope: str
-    """``source/rule id``."""
+    """``source/rule id``, ``source`` for a limit of all the file's rules, ``shared/NAME`` for one that rules share."""
     key: str
     at_most: int
     within: int

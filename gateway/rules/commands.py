@@ -13,7 +13,7 @@ from gateway.model import FINAL_STATES, Command, CommandState, OnUnknown, comman
 from gateway.rules.budget import CALL_STEPS
 from gateway.rules.calls import Call
 from gateway.rules.expressions import Expression
-from gateway.rules.model import AT_ONCE, Arrival, NamedTerm, Rule, Source
+from gateway.rules.model import AT_ONCE, Arrival, LimitTerm, NamedTerm, Rule, Source
 from gateway.rules.moments import moment
 from gateway.rules.scope import Scope
 from gateway.rules.values import as_text, describe, is_nothing
@@ -137,12 +137,17 @@ class CommandMaker:
             until=None if once.within is None else once.within.after(received, self.source.zone),
         )
 
+    def _limit_scope(self, rule: Rule, limit: LimitTerm) -> str:
+        if limit.shared is not None:
+            return f"shared/{limit.shared}"
+        return self.source.name if limit.of_file else f"{self.source.name}/{rule.id}"
+
     def _limit(self, rule: Rule, scope: Scope) -> Limit:
         limit = rule.limit
         assert limit is not None
         return Limit(
-            scope=f"{self.source.name}/{rule.id}",
-            key=self._named(limit.per, "limit", scope),
+            scope=self._limit_scope(rule, limit),
+            key=self._named(limit.per, "limit.per", scope),
             at_most=limit.at_most,
             within=limit.within,
         )

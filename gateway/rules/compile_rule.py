@@ -68,7 +68,7 @@ class RuleCompiler:
             destination = self._rule_destination(node, keys, call or identify)
             self._check_codes(destination, inner.codes[before:])
             timing = self._timing(keys)
-            terms = TermCompiler(self.read, looped=looped).compile(keys, call)
+            terms = TermCompiler(self.read, looped=looped, inherited=keys.keys() - own.keys()).compile(keys, call)
             key = compile_value(keys["key"][1], inner, self.report) if "key" in keys else None
         finally:
             self.read.names = outer

@@ -55,7 +55,9 @@ RULE_KEYS: Mapping[str, str] = {
     "at": "not before this moment",
     "if_past": "when the moment of at is past: send (unless said) or skip",
     "name_as": "name the waiting command; a later one of that name replaces it",
-    "limit": "a cap per person: {per: $.customer.id, at_most: 3, within: 1d}",
+    "limit": "a cap per person, counted when commands leave; what is over it is suppressed. In a rule it counts that "
+    "rule's commands, under defaults all of the file's, with shared: NAME those of every rule that shares the name: "
+    "{per: $.customer.id, at_most: 3, within: 1d}",
     "quiet_hours": 'hold until the morning: {from: "21:00", to: "08:00", zone: Europe/London}',
     "expires": "never after this long (from receipt), or after this moment",
     "priority": "higher leaves first among what is due; 0 unless given",
@@ -147,7 +149,7 @@ LIMITS_KEYS: Mapping[str, str] = {
     "body": "the largest body in bytes; a larger one is answered 413: 1000000 unless given",
     "rate": "requests a second, such as 50 or 50/s; what is over it is answered 429",
 }
-LIMIT_KEYS = ("per", "at_most", "within")
+LIMIT_KEYS = ("per", "at_most", "within", "shared")
 QUIET_KEYS = ("from", "to", "zone")
 
 

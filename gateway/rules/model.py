@@ -110,6 +110,10 @@ class LimitTerm(msgspec.Struct, frozen=True, kw_only=True):
     at_most: int
     within: int
     """Seconds."""
+    shared: str | None = None
+    """The name of a limit that several rules share."""
+    of_file: bool = False
+    """It stands under ``defaults``: it counts the commands of all the file's rules together."""
 
 
 AT_ONCE = Timing()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
@@ -30,12 +31,14 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TermCompiler:
-    """Compiles the terms of one rule. ``looped``: it says ``for_each``."""
+    """Compiles the terms of one rule. ``looped``: it says ``for_each``; ``inherited``: the keys that it has from
+    ``defaults``."""
 
-    def __init__(self, reader: Reader, *, looped: bool) -> None:
+    def __init__(self, reader: Reader, *, looped: bool, inherited: Collection[str] = ()) -> None:
         self.read = reader
         self.report = reader.report
         self.looped = looped
+        self.inherited = inherited
 
     def compile(self, keys: Entries, call: Call | None) -> Terms:
         """The terms, after reporting what is wrong with them."""
@@ -85,9 +88,9 @@ class TermCompiler:
             self.report(node, f"limit takes {{per: $.customer.id, at_most: 3, within: 1d}}; found {node.describe()}")
             return None
         entries = check_keys(node, LIMIT_KEYS, "limit", self.report)
-        missing = [name for name in LIMIT_KEYS if name not in entries]
+        missing = [name for name in LIMIT_KEYS if name not in entries and name != "shared"]
         if missing:
-            self.report(key, f"limit needs {', '.join(LIMIT_KEYS)}; {' and '.join(missing)} is missing")
+            self.report(key, f"limit needs per, at_most, within; {' and '.join(missing)} {_is(missing)} missing")
             return None
         per = self._term(entries["per"][1], "per")
         most = entries["at_most"][1]
@@ -100,7 +103,14 @@ class TermCompiler:
         if within.months:
             self.report(entries["within"][1], "the within of a limit takes weeks, days, hours or minutes, not months")
             return None
-        return LimitTerm(per=per, at_most=most.value, within=within.days * 86_400 + within.seconds)
+        shared = self.read.text(entries, "shared")
+        return LimitTerm(
+            per=per,
+            at_most=most.value,
+            within=within.days * 86_400 + within.seconds,
+            shared=shared,
+            of_file="limit" in self.inherited,
+        )
 
     def _quiet(self, keys: Entries) -> QuietHours | None:
         if "quiet_hours" not in keys:
@@ -115,7 +125,7 @@ class TermCompiler:
         zone = self.read.names.zone
         missing = [name for name in QUIET_KEYS if name not in entries and (name != "zone" or zone is None)]
         if missing:
-            self.report(key, f"quiet_hours needs from, to and a zone; {' and '.join(missing)} is missing")
+            self.report(key, f"quiet_hours needs from, to and a zone; {' and '.join(missing)} {_is(missing)} missing")
             return None
         start, end = self._clock(entries["from"][1]), self._clock(entries["to"][1])
         name = entries["zone"][1].text if "zone" in entries else str(zone)
@@ -137,3 +147,7 @@ class TermCompiler:
             self.report(node, f'takes a time of day in quotes such as "21:00"; found {node.describe()}')
             return None
         return int(found[1]) * 60 + int(found[2])
+
+
+def _is(names: Collection[str]) -> str:
+    return "is" if len(names) == 1 else "are"

@@ -69,6 +69,20 @@ def test_limit_counts_by_person() -> None:
     assert command.limit == Limit(scope="shop/Reminder", key="u", at_most=3, within=86_400)
 
 
+def test_a_limit_under_defaults_counts_all_of_the_files_commands() -> None:
+    text = rules().replace("rules:", "defaults:\n  limit: {per: $.user, at_most: 3, within: 1d}\nrules:")
+    (command,) = run(text, {"user": "u"}).commands
+    assert command.limit is not None
+    assert command.limit.scope == "shop"
+
+
+def test_a_limit_may_be_shared_between_files() -> None:
+    text = rules("limit: {per: $.user, at_most: 3, within: 1d, shared: marketing}")
+    (command,) = run(text, {"user": "u"}).commands
+    assert command.limit is not None
+    assert command.limit.scope == "shared/marketing"
+
+
 def test_quiet_hours_move_a_command_to_the_morning() -> None:
     text = rules('quiet_hours: {from: "21:00", to: "08:00"}')
     late = datetime(2026, 1, 5, 22, 30, tzinfo=UTC)

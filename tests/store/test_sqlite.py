@@ -55,6 +55,17 @@ async def test_commits_are_synced_and_the_file_is_the_owners(store: Store, path:
         assert stat.S_IMODE(file.stat().st_mode) == 0o600, file
 
 
+async def test_after_an_orderly_stop_the_file_alone_is_everything(store: Store, path: Path, tmp_path: Path) -> None:
+    await received(store, {})
+    await store.webhooks(WebhookFilter())
+    await store.close()
+    assert not path.with_name(f"{path.name}-wal").exists()
+    alone = tmp_path / "copy.db"
+    alone.write_bytes(path.read_bytes())
+    with closing(sqlite3.connect(alone)) as db:
+        assert db.execute("SELECT count(*) FROM webhooks").fetchone() == (1,)
+
+
 async def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     for serving in (True, False):
         store = open_store(f"sqlite:///{tmp_path / 'nowhere' / 'gateway.db'}")

@@ -45,11 +45,12 @@ SHAPES: Final[Mapping[str, Schema]] = {
     "name_as": ref("dynamic"),
     "limit": {
         "type": "object",
-        "required": list(LIMIT_KEYS),
+        "required": [key for key in LIMIT_KEYS if key != "shared"],
         "properties": {
             "per": {"description": "whose messages are counted", "allOf": [ref("dynamic")]},
             "at_most": {"description": "how many", "type": "integer", "minimum": 1, "maximum": 1_000_000},
             "within": {"description": "in how much time: 1d", "allOf": [ref("span")]},
+            "shared": {"description": "a name, so that several rules share the cap", **ANY_TEXT},
         },
         "additionalProperties": False,
     },

@@ -104,9 +104,11 @@ class SQLiteStore:
         await asyncio.shield(self._closing)
 
     async def _close(self, connections: _Connections) -> None:
-        await connections.writer.close()
         await connections.lookups.close()
         await connections.lists.close()
+        # The last to close is the one that may write: SQLite then moves the log into the file, so that after an orderly
+        # stop the file alone is everything.
+        await connections.writer.close()
         if connections.lock is not None:
             connections.lock.release()
         self._connections = None
