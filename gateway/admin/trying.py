@@ -11,7 +11,8 @@ import msgspec
 
 from gateway.admin.views import tried, wanted_row
 from gateway.errors import MappingError, UnknownSource, Unparseable, UnreadableRequest
-from gateway.inbound.arrival import arrival_of, read_body, source_of
+from gateway.inbound.arrival import arrival_of, source_of
+from gateway.inbound.body import read_body
 from gateway.model import MappingProblem, Webhook, WebhookState, new_webhook_id
 from gateway.rules import Arrival, Ruleset, Translation, translate
 from gateway.rules.batch import translate_request

@@ -13,8 +13,9 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.errors import Unparseable
-from gateway.inbound.arrival import arrival_of, named_parts, read_body
+from gateway.inbound.arrival import arrival_of, named_parts
 from gateway.inbound.authentication import sign
+from gateway.inbound.body import read_body
 from gateway.model import Webhook, new_webhook_id
 from gateway.rules import Ruleset, Source, Translation
 from gateway.rules.batch import translate_request

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import msgspec
 
-from gateway.inbound.arrival import Taken, arrival_of
+from gateway.inbound.arrival import arrival_of
+from gateway.inbound.body import Taken
 from gateway.rules import Source
 from gateway.rules.respond import Answer, answer
 from gateway.rules.scope import webhook_facts

@@ -13,17 +13,8 @@ from datetime import datetime
 import msgspec
 
 from gateway.errors import StoreError, Unparseable
-from gateway.inbound.arrival import (
-    Taken,
-    arrival_of,
-    element_translated,
-    exactly,
-    is_whole,
-    kept_as_it_is,
-    read_body,
-    source_of,
-    unreadable,
-)
+from gateway.inbound.arrival import arrival_of, element_translated, kept_as_it_is, source_of
+from gateway.inbound.body import Taken, exactly, is_whole, read_body, unreadable
 from gateway.model import Webhook, WebhookState, new_webhook_id
 from gateway.rules import Ruleset, Source
 from gateway.rules.batch import NotTakenApart, element_arrivals

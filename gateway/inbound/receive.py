@@ -30,9 +30,10 @@ from gateway.errors import (
     UnreadableRequest,
 )
 from gateway.inbound.answers import answer_to
-from gateway.inbound.arrival import Taken, named_parts, taken, translated
+from gateway.inbound.arrival import named_parts, translated
 from gateway.inbound.authentication import AllOf, AnyOf, Basic, Hmac, Scheme, secrets_of, verify
 from gateway.inbound.batches import receptions, store_all
+from gateway.inbound.body import Taken, taken
 from gateway.inbound.challenges import ChallengeAnswer, first_answer, methods_of
 from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse, reply
 from gateway.inbound.rates import Rates

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.inbound.arrival import fallback_key, joined_headers, named_parts, named_values
+from gateway.inbound.arrival import fallback_key, named_parts, named_values
+from gateway.inbound.body import joined_headers
 from gateway.model import Webhook
 
 
