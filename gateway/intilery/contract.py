@@ -39,6 +39,9 @@ NOT_A_USER = frozenset({"", "0", "null", "none", "undefined", "[object object]"}
 """What a broken sender writes where a customer's id should stand (compared in lower case)."""
 
 
+_ZERO = re.compile(r"-?0+(?:\.0+)?\Z")
+
+
 class Fields(msgspec.Struct, frozen=True, kw_only=True):
     """The shape of one call's body."""
 
@@ -122,7 +125,10 @@ def user_id(value: Any) -> str | None:
         text = format(value, "f")
     else:
         return None
-    return None if text.strip().lower() in NOT_A_USER else text
+    bare = text.strip()
+    if bare.lower() in NOT_A_USER or _ZERO.match(bare):
+        return None
+    return text if bare.isprintable() or any(map(str.isprintable, bare)) else None
 
 
 def timestamp(moment: datetime) -> str:

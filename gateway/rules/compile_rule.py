@@ -124,6 +124,12 @@ class RuleCompiler:
         if "identify" in keys:
             key, value = keys["identify"]
             identify = compile_call("identify", value, names, self.report, key=key)
+            if call is not None and identify is not None and identify.user.name != call.user.name:
+                self.report(
+                    key,
+                    f"identify names the customer by {identify.user.name}, {call.command} by {call.user.name}; "
+                    "both must name one customer the same way",
+                )
         return call, identify
 
     def _rule_destination(self, node: Node, keys: Entries, call: Call | None) -> str | Expression | None:

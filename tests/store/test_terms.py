@@ -239,3 +239,55 @@ async def test_attempts_of_governed_commands_are_kept_like_any_other(store: Stor
     given = attempt(claim, outcome=Outcome.ACCEPTED)
     await ended(store, claim)
     assert [kept.number for kept in await store.attempts(claim.command.id)] == [given.number]
+
+
+# -- what a review found -------------------------------------------------------------------------------------------
+
+
+async def test_of_two_commands_of_one_name_in_one_webhook_the_last_waits(store: Store) -> None:
+    hook = webhook()
+    first = command(hook, element="1", name="reminder/1", once=ONCE, **LATER)
+    second = command(hook, element="2", name="reminder/1", **LATER)
+    await store.receive(Reception(webhook=hook, commands=(first, second)))
+    assert await state_of(store, first) == CommandState.CANCELLED
+    assert await state_of(store, second) == CommandState.WAITING
+    assert (await made(store, once=ONCE)).state == CommandState.PENDING
+    cancellation = Cancellation(source=first.source, name="reminder/1", rule="r")
+    await store.receive(Reception(webhook=webhook(), cancellations=(cancellation,)))
+    assert await state_of(store, second) == CommandState.CANCELLED
+
+
+async def test_an_older_webhook_that_is_translated_again_replaces_no_newer_command(store: Store) -> None:
+    old, new = webhook(), webhook()
+    await store.receive(Reception(webhook=old))
+    newer = command(new, name="reminder/1", **LATER)
+    await store.receive(Reception(webhook=new, commands=(newer,)))
+    older = command(old, name="reminder/1", once=ONCE, **LATER)
+    await store.retranslate(Reception(webhook=old, commands=(older,)), now=after(60))
+    assert await state_of(store, newer) == CommandState.WAITING
+    kept = await store.command(older.id)
+    assert (kept.state, kept.reason) == (
+        CommandState.CANCELLED,
+        "a later webhook made a command named 'reminder/1'",
+    )
+    assert (await made(store, once=ONCE)).state == CommandState.PENDING
+    cancellation = Cancellation(source=older.source, name="reminder/1", rule="r")
+    await store.retranslate(Reception(webhook=old, cancellations=(cancellation,)), now=after(61))
+    assert await state_of(store, newer) == CommandState.WAITING
+
+
+async def test_another_key_after_translating_again_frees_the_old_one(store: Store) -> None:
+    hook = webhook()
+    await store.receive(Reception(webhook=hook, commands=(command(hook, once=ONCE),)))
+    other = msgspec.structs.replace(ONCE, key="2")
+    await store.retranslate(Reception(webhook=hook, commands=(command(hook, once=other),)), now=after(1))
+    assert (await made(store, once=ONCE)).state == CommandState.PENDING
+    assert (await made(store, once=other)).state == CommandState.SUPPRESSED
+
+
+async def test_a_dry_run_after_translating_again_frees_the_key(store: Store) -> None:
+    hook = webhook()
+    await store.receive(Reception(webhook=hook, commands=(command(hook, once=ONCE),)))
+    dry = command(hook, once=ONCE, state=CommandState.DRY_RUN)
+    await store.retranslate(Reception(webhook=hook, commands=(dry,)), now=after(1))
+    assert (await made(store, once=ONCE)).state == CommandState.PENDING

@@ -25,7 +25,7 @@ from gateway.store.sqlite.rows import (
     octets,
     webhook_row,
 )
-from gateway.store.sqlite.terms import OnceClaims, cancel, take_name
+from gateway.store.sqlite.terms import Names, OnceClaims, cancel
 from gateway.store.sqlite.values import Row, ask, write
 from gateway.store.sqlite.versions import Met, count
 from gateway.terms import Cancellation
@@ -162,7 +162,7 @@ def write_arrivals(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, gap: 
         for group in _in_order(fresh):
             for arrival in group:
                 for cancellation in arrival.cancellations:
-                    cancel(db, cancellation, moment(arrival.received_at))
+                    cancel(db, cancellation, moment(arrival.received_at), of=arrival.webhook_id)
             commands = [planned for arrival in group for planned in arrival.commands]
             insert_commands(db, commands, beside={planned.command.id: planned.state for planned in commands}, gap=gap)
     if claiming:
@@ -220,13 +220,12 @@ def governed(db: sqlite3.Connection, commands: Sequence[Planned]) -> Sequence[Pl
     if all(planned.command.once is None and planned.command.name is None for planned in commands):
         return commands
     claims = OnceClaims(db, (planned.command for planned in commands))
-    governed: list[Planned] = []
+    names = Names(db, claims)
+    settled: list[Command] = []
     for planned in commands:
-        settled = claims.settled(planned.command)
-        take_name(db, settled)
-        governed.append(planned if settled is planned.command else plan(settled))
+        settled.append(names.settled(claims.settled(planned.command), settled))
     claims.write()
-    return governed
+    return [planned if one is planned.command else plan(one) for planned, one in zip(commands, settled, strict=True)]
 
 
 def after_identify(

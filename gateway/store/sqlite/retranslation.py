@@ -64,7 +64,7 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
         for id, seq, state, destination, user_id in db.execute(_MADE, (arrival.webhook_id,)).fetchall()
     }
     for cancellation in arrival.cancellations:
-        cancel(db, cancellation, again.now)
+        cancel(db, cancellation, again.now, of=arrival.webhook_id)
     beside = {
         planned.command.id: planned.state
         for planned in arrival.commands
@@ -85,6 +85,8 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
         if state in LEFT:
             kept.append(id)
             continue
+        # What it had by the old rules is free; by the new ones it asks again.
+        give_back(db, [id])
         (planned,) = governed(db, [planned])
         settled = planned if planned.blocked_by is None else after_identify(db, planned, beside=beside, gap=gap)
         _replace(db, seq, settled)

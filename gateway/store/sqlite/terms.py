@@ -35,6 +35,7 @@ SELECT seq, {COMMAND_COLUMNS}, body FROM commands JOIN bodies ON command_seq = s
 WHERE id = (SELECT command_id FROM names WHERE names.source = ? AND names.name = ?)
     AND state IN ('waiting', 'pending')
 """  # noqa: S608 - made of constants
+_HOLDER = "SELECT command_id FROM names WHERE source = ? AND name = ?"
 _NAME = "INSERT OR REPLACE INTO names (source, name, command_id) VALUES (?, ?, ?)"
 _UNNAME = "DELETE FROM names WHERE source = ? AND name = ?"
 _WITHDRAW = """
@@ -81,6 +82,14 @@ class OnceClaims:
         self._new[key] = (*key, *self._held[key])
         return one
 
+    def give_back(self, one: Command) -> None:
+        """Free the key of a command of this group that does not go after all."""
+        if one.once is not None:
+            key = (one.once.scope, octets(one.once.key))
+            if self._held.get(key, ("", None))[0] == one.id:
+                self._held.pop(key)
+                self._new.pop(key, None)
+
     def write(self) -> None:
         """Write the claims that were made."""
         if self._new:
@@ -99,18 +108,50 @@ def give_back(db: sqlite3.Connection, ids: Sequence[str]) -> None:
         write(db, _UNUSE, rows)
 
 
-def cancel(db: sqlite3.Connection, cancellation: Cancellation, now: datetime) -> None:
-    """Withdraw what waits under a name."""
+def cancel(db: sqlite3.Connection, cancellation: Cancellation, now: datetime, *, of: str) -> None:
+    """Withdraw what waits under a name. ``of`` is the webhook that says so: a later one's command stays."""
+    if _taken_later(db, cancellation.source, cancellation.name, of):
+        return
     _withdraw(db, cancellation.source, cancellation.name, f"cancelled by rule '{cancellation.rule}'", now, by=None)
     db.execute(_UNNAME, (cancellation.source, octets(cancellation.name)))
 
 
-def take_name(db: sqlite3.Connection, one: Command) -> None:
-    """Let a command have its name; what waits under it is replaced."""
-    if one.name is None or one.state not in (CommandState.WAITING, CommandState.PENDING):
-        return
-    _withdraw(db, one.source, one.name, f"replaced by the command {one.id} of the same name", one.created_at, by=one.id)
-    db.execute(_NAME, (one.source, octets(one.name), one.id))
+class Names:
+    """The names of a group of commands, taken in the order of translation. ``claims`` are the group's once keys."""
+
+    def __init__(self, db: sqlite3.Connection, claims: OnceClaims) -> None:
+        self._db = db
+        self._claims = claims
+        self._here: dict[tuple[str, str], int] = {}
+        """Who of this group, by position, has a name; none of them is in the table yet."""
+
+    def settled(self, one: Command, so_far: list[Command]) -> Command:
+        """``one`` with its name, what waits under it replaced; or cancelled itself, where a later webhook's command has
+        the name: an old webhook that is translated again must not undo what came after it."""
+        if one.name is None or one.state not in (CommandState.WAITING, CommandState.PENDING):
+            return one
+        if _taken_later(self._db, one.source, one.name, one.webhook_id):
+            self._claims.give_back(one)
+            return _ended(one, f"a later webhook made a command named '{one.name}'")
+        reason = f"replaced by the command {one.id} of the same name"
+        earlier = self._here.get((one.source, one.name))
+        if earlier is not None:
+            self._claims.give_back(so_far[earlier])
+            so_far[earlier] = _ended(so_far[earlier], reason)
+        _withdraw(self._db, one.source, one.name, reason, one.created_at, by=one.id)
+        self._db.execute(_NAME, (one.source, octets(one.name), one.id))
+        self._here[one.source, one.name] = len(so_far)
+        return one
+
+
+def _ended(one: Command, reason: str) -> Command:
+    return msgspec.structs.replace(one, state=CommandState.CANCELLED, reason=reason, finished_at=one.created_at)
+
+
+def _taken_later(db: sqlite3.Connection, source: str, name: str, webhook_id: str) -> bool:
+    """Whether a command of a later webhook took a name last. Ids sort by the time of receipt."""
+    found = db.execute(_HOLDER, (source, octets(name))).fetchone()
+    return found is not None and found[0].split("-", 1)[0] > webhook_id
 
 
 def _withdraw(db: sqlite3.Connection, source: str, name: str, reason: str, now: datetime, *, by: str | None) -> None:
