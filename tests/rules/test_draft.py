@@ -313,9 +313,9 @@ def test_a_name_that_is_none_is_refused() -> None:
         draft("My Shop", b"{}", headers={}, now=NOW)
 
 
-def test_a_body_of_no_known_kind_is_refused() -> None:
+def test_a_body_that_is_not_what_it_says_is_refused() -> None:
     with pytest.raises(Unparseable):
-        draft("shop", b"\x00\x01", headers={}, now=NOW)
+        draft("shop", b'{"id": ', headers={"content-type": "application/json"}, now=NOW)
 
 
 @pytest.mark.parametrize(
