@@ -1,7 +1,8 @@
 """Credentials: a secret's value by its name, from a variable or from a mounted file.
 
 ``NAME`` in the environment is the secret itself; ``NAME_FILE`` names a file that holds it, as Docker and Kubernetes
-mount secrets. A file is read again when it changes, so a rotated token needs no restart.
+mount secrets. A file is read again when it changes, so a rotated token needs no restart. So no secret's own name ends in
+``_FILE``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ class Credentials:
     """``credentials("SHOPIFY_SECRET")`` is the secret, or None where it is unset or empty.
 
     The variable wins over the file. One trailing newline of a file is not part of the secret. A file that can't be
-    read is an unset secret, and logged when that begins.
+    read is an unset secret, and logged when that begins. A name that ends in ``_FILE`` is never a secret: what stands
+    there is no more than a path, which is easily guessed.
     """
 
     def __init__(self, environ: Mapping[str, str]) -> None:
@@ -26,6 +28,8 @@ class Credentials:
         self._unreadable: set[str] = set()
 
     def __call__(self, name: str) -> str | None:
+        if name.endswith("_FILE"):
+            return None
         value = self._environ.get(name)
         if value:
             return value

@@ -30,6 +30,13 @@ def test_one_newline_at_the_end_of_a_file_is_not_part_of_the_secret(
     assert Credentials({"A_FILE": str(tmp_path / "secret")})("A") == value
 
 
+def test_the_name_of_a_file_is_no_secret(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("filed")
+    credential = Credentials({"A_FILE": str(tmp_path / "secret")})
+    assert credential("A") == "filed"
+    assert credential("A_FILE") is None
+
+
 def test_a_file_that_changes_is_read_again(tmp_path: Path) -> None:
     path = tmp_path / "secret"
     path.write_text("first")

@@ -21,6 +21,7 @@ from gateway.inbound.signed import body_text, compile_signed, placeholders_of, r
 
 _DIGEST_LENGTH: Final = {"md5": 16, "sha1": 20, "sha256": 32, "sha512": 64}
 _MAX_SIGNATURES: Final = 32
+_PART = re.compile(r"[A-Za-z0-9_-]+")
 _HEX = re.compile(rb"[0-9a-fA-F]+")
 _BASE64 = re.compile(rb"[0-9A-Za-z+/_-]+={0,2}")
 
@@ -226,8 +227,12 @@ def _keys(scheme: Hmac, credential: Credential, parts: Parts) -> tuple[list[tupl
         part = parts.get(scheme.per)
         if not part:
             raise AuthenticationFailed(f"the path holds no {scheme.per}, which chooses the secret")
-        # What an environment variable's name can't hold becomes an underscore.
-        suffix = re.sub(r"[^A-Z0-9]", "_", part.upper())
+        suffix = part.upper().replace("-", "_")
+        # A stranger chooses this part, and NAME_UK_FILE holds no secret: it is the address of the file that does.
+        if not _PART.fullmatch(part) or suffix == "FILE" or suffix.endswith("_FILE"):
+            raise AuthenticationFailed(
+                f"{scheme.per} of the path names no secret; allowed: letters, digits, - and _, not FILE at the end"
+            )
         names = tuple(f"{name}_{suffix}" for name in names)
     usable: list[tuple[str, bytes]] = []
     unusable: list[str] = []

@@ -296,6 +296,23 @@ def test_a_part_of_the_path_chooses_the_secret() -> None:
     assert "SHOP_SOUTH is unset" in refusal(scheme, request_of(headers), parts={"brand": "south"})
 
 
+@pytest.mark.parametrize(
+    "part", ["north-file", "north_FILE", "file", "_file", "north.file", "north/x", "no\u0301rth", "a\n"]
+)
+def test_a_part_of_the_path_never_names_where_a_secret_is_mounted(part: str) -> None:
+    scheme = scheme_from({"shopify": {"secret": "$env.SHOP", "per": "$path.brand"}})
+    mounted = {"SHOP_NORTH_FILE": "/run/secrets/north", "SHOP_FILE": "/run/secrets/shop"}
+    guessed = base64.b64encode(hmac.digest(b"/run/secrets/north", BODY, "sha256")).decode()
+    with pytest.raises(AuthenticationFailed, match="brand of the path names no secret"):
+        verify(
+            scheme,
+            request_of({"X-Shopify-Hmac-Sha256": guessed}),
+            credential=mounted.get,
+            now=NOW,
+            parts={"brand": part},
+        )
+
+
 BASIC = scheme_from({"basic": {"user": "$env.U", "password": ["$env.S", "$env.OLD"]}})
 BEARER = scheme_from({"bearer": {"secret": "$env.S"}})
 HEADER = scheme_from({"header": {"name": "X-Token", "secret": ["$env.S", "$env.UNSET"]}})
