@@ -48,8 +48,9 @@ def declared_length(headers: Iterable[tuple[str, str]]) -> int | None:
         if name == "content-length":
             if not value.isascii() or not value.isdecimal():
                 raise UnreadableRequest(f"Content-Length is {value[:40]!a}; allowed: a number of bytes")
-            # As a number it may have any count of digits; as a length it is too large long before.
-            length = int(value[:18])
+            # As a number it may have any count of digits; as a length it is too large long before. Zeros count for
+            # nothing (RFC 9110, 8.6 allows them), however many there are.
+            length = int(value.lstrip("0")[:18] or "0")
         elif name == "transfer-encoding":
             return None
     return length

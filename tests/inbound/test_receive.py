@@ -285,6 +285,19 @@ async def test_a_declared_body_over_the_cap_is_refused_before_it_is_read(hooks: 
     writer.close()
 
 
+async def test_zeros_before_a_length_are_no_length(app: Starlette, hooks: httpx.AsyncClient) -> None:
+    body = shop.order()
+    head = "".join(f"{name}: {value}\r\n" for name, value in shop.headers(body).items())
+    reader, writer = await asyncio.open_connection("127.0.0.1", port_of(hooks))
+    length = f"{len(body):040}"
+    writer.write(f"POST /hooks/shop HTTP/1.1\r\nHost: x\r\n{head}Content-Length: {length}\r\n\r\n".encode() + body)
+    answer = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)
+    assert answer.startswith(b"HTTP/1.1 200")
+    page = await shop.gateway_of(app).store.webhooks(WebhookFilter())
+    assert [one.body for one in page.items] == [body]
+    writer.close()
+
+
 async def test_a_body_that_dribbles_is_408_and_the_connection_ends(app: Starlette, hooks: httpx.AsyncClient) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", port_of(hooks))
     writer.write(b"POST /hooks/shop HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{")
@@ -328,6 +341,26 @@ async def test_a_sender_that_leaves_without_waiting_for_its_answer_loses_nothing
         return await count(app) == 1
 
     await shop.until(kept)
+
+
+async def test_the_address_of_a_mounted_secret_proves_nothing(tmp_path: Path) -> None:
+    mounted = tmp_path / "uk"
+    mounted.write_text("the secret of the UK\n")
+    rules = (
+        'source: brand\npath: "{brand}"\nverify: {hmac: {header: X-Sig, encoding: base64, secret: $env.BRAND, '
+        "per: $path.brand}}\n"
+    )
+    shop.write_rules(tmp_path / "rules", rules={"brand.yaml": rules, "destinations.yaml": shop.DESTINATIONS})
+    app = shop.shop_app(tmp_path, GATEWAY_ROLE="receive", BRAND_UK_FILE=str(mounted))
+    body = shop.order()
+    async with running(app) as url, httpx.AsyncClient(base_url=url, timeout=10) as hooks:
+        for part in ("uk-file", "uk_file", "UK-FILE", "uk%2Dfile", "uk.file"):
+            forged = {"x-sig": shop.signature(body, secret=str(mounted))}
+            answer = await hooks.post(f"/hooks/brand/{part}", content=body, headers=forged)
+            assert_problem(answer, 401, "Authentication failed")
+        signed = {"x-sig": shop.signature(body, secret="the secret of the UK")}
+        assert (await hooks.post("/hooks/brand/uk", content=body, headers=signed)).status_code == 200
+        assert await count(app) == 1
 
 
 async def test_a_source_without_its_secret_is_503_until_it_is_set(tmp_path: Path) -> None:
