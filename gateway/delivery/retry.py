@@ -8,7 +8,7 @@ Refused            failed, with Intilery's message
 Throttled          pending; never given up, for it says nothing about the command
 Unavailable        pending, for at most ``give_up_after`` (24 hours), then failed
 NotSent            as Unavailable
-Unauthorised       pending and due at once: the destination waits, not the command
+Unauthorised       pending and due at once (refused again: a little later): the destination waits, not the command
 UnknownOutcome     by the rule: ``retry`` is pending as above, ``hold`` is held for a person, ``verify`` is unknown,
                    to be looked up after ``look_up_after`` (:mod:`gateway.delivery.verify`)
 =================  ==================================================================================================
@@ -29,6 +29,8 @@ from gateway.store import Verdict
 
 LOOK_UP_AFTER = timedelta(seconds=60)
 """How long a call that Intilery accepted may take to be among the customer's events."""
+LONGEST_BEHIND_A_REFUSAL = timedelta(minutes=1)
+"""How late a command that was refused with its destination's token may be once the token is good again."""
 LONGEST_RETRY_AFTER = timedelta(hours=1)
 """``Retry-After`` is honoured up to this; a longer one is a mistake that would park the customer's line."""
 
@@ -105,7 +107,11 @@ def decide(
     if command.expires_at is not None and now >= command.expires_at:
         return _expired(command.expires_at, result)
     if outcome is Outcome.UNAUTHORISED:
-        return Verdict(state=CommandState.PENDING, due_at=now, reason=result.message)
+        # At once, for it is the destination that waits. But one that is refused again lets others be the next trial: if
+        # something in front of Intilery dislikes a few commands, they must not be all that is ever tried.
+        again = jittered(command.attempts - 1, rng, backoff) if command.attempts > 1 else timedelta()
+        due = now + min(again, LONGEST_BEHIND_A_REFUSAL)
+        return Verdict(state=CommandState.PENDING, due_at=due, reason=result.message)
 
     due = now + _wait(result, command.attempts, rng, backoff)
     if outcome is not Outcome.THROTTLED:

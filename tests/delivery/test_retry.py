@@ -166,6 +166,14 @@ def test_unauthorised_is_due_at_once_for_the_destination_waits():
     assert verdict.reason == "401: no rights"
 
 
+def test_refused_again_it_lets_others_be_the_next_trial():
+    error = Unauthorised("401: no rights", status=401)
+    again = decide(error, command=command(attempts=3), now=NOW, rng=always(0.5))
+    assert again.due_at == NOW + timedelta(seconds=1)
+    often = decide(error, command=command(attempts=40), now=NOW, rng=always(0.99))
+    assert often.due_at == NOW + timedelta(minutes=1)
+
+
 def test_a_disliked_command_is_held_with_what_was_said():
     verdict = disliked(Unauthorised("403: blocked.", status=403), command())
     assert verdict.state is CommandState.HELD
