@@ -1,7 +1,7 @@
 """Credentials: a secret's value by its name, from a variable or from a mounted file.
 
 ``NAME`` in the environment is the secret itself; ``NAME_FILE`` names a file that holds it, as Docker and Kubernetes
-mount secrets. A file is read again when it changes, so a rotated token needs no restart. So no secret's own name ends in
+mount secrets. A file is read again when it changes, so a rotated token needs no restart. No secret's own name ends in
 ``_FILE``.
 """
 

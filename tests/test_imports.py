@@ -53,6 +53,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "inbound": (),
     "inbound.request": VOCABULARY,
     **dict.fromkeys(AUTHENTICATION, (*VOCABULARY, "inbound.request", *AUTHENTICATION)),
+    "inbound.signed": ("errors", "inbound.request", "inbound.exact_json"),
     **dict.fromkeys(CHALLENGES, (*VOCABULARY, "inbound.request", "inbound.schemes", *PAYLOADS)),
     **dict.fromkeys(PAYLOADS, (*VOCABULARY, "inbound.request", *PAYLOADS)),
     # A webhook becomes commands: no store, no client, no delivery, no settings.

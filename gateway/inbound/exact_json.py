@@ -78,7 +78,7 @@ def read_json(body: bytes, charset: str | None = None) -> JSON:
     try:
         return _decoder.decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, _OutOfBoundsError):
-        mended = _mended(body, charset)
+        mended = mended_json(body, charset)
     _bounded(mended)
     try:
         return _decoder.decode(mended)
@@ -97,8 +97,9 @@ def _as_utf8(body: bytes) -> bytes:
     return body if wide_charset(body) is None else text_of(body, None).encode()
 
 
-def _mended(body: bytes, charset: str | None) -> bytes:
-    """The body as UTF-8 without half surrogate pairs; the escapes keep their length, so positions stay true."""
+def mended_json(body: bytes, charset: str | None = None) -> bytes:
+    """The body as UTF-8 without a byte order mark and half surrogate pairs; the escapes keep their length, so positions
+    stay true."""
     whole = text_of(body, charset).encode()
     return _ESCAPE.sub(_whole_escape, whole)
 

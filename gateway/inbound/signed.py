@@ -26,6 +26,7 @@ from urllib.parse import parse_qsl, urlsplit
 import msgspec
 
 from gateway.errors import AuthenticationFailed
+from gateway.inbound.exact_json import mended_json
 from gateway.inbound.request import Request
 
 Signed = Callable[[Request, str, str], bytes]
@@ -134,10 +135,7 @@ def body_text(request: Request, path: tuple[str, ...]) -> str:
     """The scalar at a dotted path of the body, as text. Only for proving who sent it: nothing else reads a body that
     is not verified yet."""
     where = ".".join(path)
-    try:
-        value: Any = _as_written.decode(request.body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise AuthenticationFailed(f"the scheme reads {where} of the body, and the body is not JSON") from None
+    value = _value(request.body, where)
     for name in path:
         if isinstance(value, dict):
             value = value.get(name)
@@ -156,6 +154,18 @@ def body_text(request: Request, path: tuple[str, ...]) -> str:
             raise AuthenticationFailed(f"{where} is absent from the body")
         case _:
             raise AuthenticationFailed(f"{where} of the body is {type(value).__name__}; a text or a number is needed")
+
+
+def _value(body: bytes, where: str) -> Any:
+    try:
+        return _as_written.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        pass
+    # Half an emoji or a stray byte anywhere in it: what is read of an authentic body must not fail for that.
+    try:
+        return _as_written.decode(mended_json(body))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        raise AuthenticationFailed(f"the scheme reads {where} of the body, and the body is not JSON") from None
 
 
 def _header(request: Request, name: str) -> str:

@@ -231,7 +231,7 @@ def test_a_refusal_says_which_part_failed(keys: dict[str, Any], headers: dict[st
     assert reason in refusal(scheme_of(**keys), request_of(headers))
 
 
-@pytest.mark.parametrize("body", [b"", b"not json", b"\xff", b"[" * 100_000, b'{"a": "\\ud800"}', b"9" * 5000, b"[]"])
+@pytest.mark.parametrize("body", [b"", b"not json", b"\xff", b"[" * 100_000, b'{"a": "\\ud800}', b"9" * 5000, b"[]"])
 def test_a_signed_field_of_an_unreadable_body_is_a_refusal(body: bytes) -> None:
     assert "body" in refusal(scheme_of(signed="{body.a}"), request_of({"X-Sig": "aa"}, body=body))
 
@@ -273,6 +273,30 @@ def test_a_signature_in_the_body() -> None:
     assert "sig.mac is absent from the body" in refusal(scheme, request_of(body=b"{}"))
     with pytest.raises(SettingsError, match=r"put it at sig\.mac"):
         sign(scheme, body=body, headers={}, credential=SECRETS.get, now=NOW)
+
+
+UNEVEN = [
+    rb'{"meta": {"token": "first secret"}, "text": "cut \ud83d"}',
+    b'{"meta": {"token": "first secret"}, "text": "caf\xe9"}',
+    b'\xef\xbb\xbf{"meta": {"token": "first secret"}}',
+    '{"meta": {"token": "first secret"}, "text": "\u20ac"}'.encode("utf-16"),
+]
+
+
+@pytest.mark.parametrize("body", UNEVEN)
+def test_an_authentic_body_may_hold_what_is_no_clean_json(body: bytes) -> None:
+    assert "meta.token of the body" in proved(IN_BODY, request_of(body=body))
+    signed = scheme_of(signed="{body.meta.token}")
+    proved(signed, request_of({"X-Sig": mac(b"first secret")}, body=body))
+    wrong = body.replace(b"i", b"a")
+    assert "equals none of the secrets" in refusal(IN_BODY, request_of(body=wrong))
+
+
+def test_a_signature_and_a_time_beside_half_an_emoji() -> None:
+    places = {"signature_path": "sig", "timestamp_path": "at", "signed": "{timestamp}.{body.id}"}
+    scheme = scheme_from({"hmac": {**places, "tolerance": "5m", "secret": "$env.S"}})
+    body = f'{{"id": 7, "at": {STAMP}, "sig": "{mac(STAMP.encode() + b".7")}", "text": "\\ud83d"}}'.encode()
+    assert "sig of the body" in proved(scheme, request_of(body=body))
 
 
 def test_a_time_in_the_body_is_signed_as_it_stands_there() -> None:
