@@ -209,3 +209,20 @@ def test_a_yaml_block_is_what_it_says(block: Block, tmp_path: Path) -> None:
 
 def test_there_is_a_rules_file_to_read_aloud() -> None:
     assert [block for block in YAML_BLOCKS if block.page == "README.md" and kind(block) == "source"]
+
+
+NAMED = [
+    path
+    for folder in ("", "intilery", "inbound", "rules", "delivery")
+    for path in sorted((ROOT / "gateway" / folder).glob("*.py"))
+    if not path.stem.startswith("__")
+]
+
+
+@pytest.mark.parametrize("path", NAMED, ids=lambda path: str(path.relative_to(ROOT)))
+def test_the_house_as_built_names_every_module(path: Path) -> None:
+    """docs/architecture.md is kept true: who opens a folder finds each file's place in the story there."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert re.search(rf"\b{path.stem}\b", page), (
+        f"{path.relative_to(ROOT)}: docs/architecture.md does not say what it is"
+    )
