@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.inbound.authentication import SchemeProblem, scheme_from
 from gateway.inbound.challenges import challenge_secrets
@@ -21,12 +21,13 @@ from gateway.rules.index import index_of
 from gateway.rules.keys import DEFAULT_KEYS, SOURCE_KEYS, check_keys
 from gateway.rules.model import Rule, Source
 from gateway.rules.nodes import Node, YAMLFile
-from gateway.rules.problems import did_you_mean, nearest
+from gateway.rules.problems import did_you_mean
 from gateway.rules.readings import Entries, Reader
 from gateway.rules.respond import compile_respond
 from gateway.rules.scope import Codes, Names
 from gateway.rules.source_terms import read_events, read_limits, read_redact, read_retention
 from gateway.rules.tables import Table, table_from_csv, table_from_mapping
+from gateway.rules.zones import zone_hint
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
 _PART = re.compile(r"\{([A-Za-z_]\w*)\}\Z")
@@ -176,11 +177,8 @@ class SourceCompiler:
         try:
             return ZoneInfo(text)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            near = nearest(text, (name for name in available_timezones() if "/" in name), cutoff=0.8)
-            hint = f"; did you mean '{near}'?" if near else ""
-            self.report(
-                keys["zone"][1], f"'{text}' is not a time zone; allowed: names such as Europe/London or UTC{hint}"
-            )
+            what = f"'{text}' is not a time zone; allowed: names such as Europe/London or UTC"
+            self.report(keys["zone"][1], what + zone_hint(text))
             # So that the times of this file are not problems of their own.
             return ZoneInfo("UTC")
 

@@ -46,7 +46,7 @@ class RuleCompiler:
                 keys.pop(other, None)
         name = self.read.text(keys, "name")
         if name is None:
-            if not node.partial:
+            if not node.partial and "name" not in keys:
                 self.report(node, "the rule has no name; name: says what it is for")
             name = f"line {node.line}"
         problems = len(self.read.yaml.problems)
@@ -67,6 +67,7 @@ class RuleCompiler:
             inner.in_call = False
             destination = self._rule_destination(node, keys, call or identify)
             self._check_codes(destination, inner.codes[before:])
+            self._check_names(destination, keys)
             timing = self._timing(keys)
             terms = TermCompiler(self.read, looped=looped, inherited=keys.keys() - own.keys()).compile(keys, call)
             key = compile_value(keys["key"][1], inner, self.report) if "key" in keys else None
@@ -158,6 +159,23 @@ class RuleCompiler:
                 hint = did_you_mean(name, listed) if name not in listed else ", and destination: may choose it"
             at = self.read.yaml.line(line).find(f"${kind}.{name}", column - 1)
             self.read.yaml.problem_at(line, at + 1 if at >= 0 else column, f"{what} no {kind} '{name}'{hint}")
+
+    def _check_names(self, destination: str | Expression | None, keys: Entries) -> None:
+        """An asset's code that is a name in every destination that the rule can reach was most likely meant as one."""
+        if destination is None:
+            return
+        reachable = [destination] if isinstance(destination, str) else list(self.codes)
+        for command in SENDING_KEYS:
+            node = keys[command][1].get("assetId") if command in keys else None
+            if node is None or node.kind != "scalar" or is_expression(node.text):
+                continue
+            listed = [self.codes[one].asset for one in reachable]
+            if listed and all(node.text in one and node.text not in one.values() for one in listed):
+                self.read.yaml.warning(
+                    node,
+                    f"'{node.text}' is sent as it stands, and the destination lists an asset of that name; "
+                    f"did you mean $asset.{node.text}?",
+                )
 
     def _timing(self, keys: Entries) -> Timing:
         if "delay" in keys and "at" in keys:

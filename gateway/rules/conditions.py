@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway.rules import traps
 from gateway.rules.expressions import Expression, compile_expression
 from gateway.rules.mapping import Report
 from gateway.rules.nodes import Node, truth_hint
@@ -182,6 +183,9 @@ class Not:
 
 def compile_conditions(node: Node, names: Names, report: Report) -> All:
     """Compile a mapping of conditions; all of it must hold."""
+    if node.kind == "scalar" and not node.quoted and (trap := traps.missing_space([node.text], 1)) is not None:
+        report(node, trap.message, at=trap.column - 1)
+        return All(())
     if node.kind != "map":
         report(
             node, f"conditions are a mapping of expression to test, such as {{$.status: paid}}; found {node.describe()}"

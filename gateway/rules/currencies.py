@@ -6,7 +6,6 @@ from functools import cache
 
 from babel.numbers import list_currencies
 
-from gateway.rules.problems import did_you_mean
 from gateway.rules.values import describe
 
 # ISO 4217, list one: whatever is not named here has two digits. CLDR's own digits are those of habit, not of the
@@ -23,6 +22,8 @@ _DIGITS = {
     **dict.fromkeys(("CLF", "UYW"), 4),
 }  # fmt: skip
 
+_FREQUENT = ("GBP", "EUR", "USD", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "CAD", "AUD", "NZD", "JPY")
+
 
 def minor_digits(currency: str) -> int:
     """Digits behind the point: 2 for GBP, none for JPY, 3 for KWD."""
@@ -34,6 +35,13 @@ def _codes() -> frozenset[str]:
     return frozenset(list_currencies())
 
 
+def _meant(code: str) -> str | None:
+    """A frequent currency with the same letters, or all but one of them; of three letters anything is near to some."""
+    same = (one for one in _FREQUENT if sorted(one) == sorted(code))
+    near = (one for one in _FREQUENT if len(code) == 3 and sum(a != b for a, b in zip(one, code, strict=True)) == 1)
+    return next(iter((*same, *near)), None)
+
+
 def currency_code(value: object) -> str:
     """A code of three letters in upper case; any case is read.
 
@@ -41,6 +49,7 @@ def currency_code(value: object) -> str:
     """
     code = value.strip().upper() if isinstance(value, str) else ""
     if code not in _codes():
-        hint = did_you_mean(code, _codes()) if len(code) == 3 else ""
+        near = _meant(code)
+        hint = f"; did you mean '{near}'?" if near else ""
         raise ValueError(f"{describe(value)} is no currency; allowed: a code of ISO 4217 such as 'GBP'{hint}")
     return code

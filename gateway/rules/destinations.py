@@ -19,6 +19,8 @@ from gateway.rules.keys import check_keys
 from gateway.rules.nodes import Node, YAMLFile
 
 FILE = "destinations.yaml"
+MISNAMED = ("destination.yaml", "destinations.yml", "destination.yml")
+"""What the file is called by mistake."""
 TOKEN = "INTILERY_AUTH_TOKEN"  # noqa: S105 - the credential's name, not a token
 KEYS: Mapping[str, str] = {
     "client_id": "the label before intilery.com in the login URL",
@@ -32,6 +34,8 @@ KEYS: Mapping[str, str] = {
     "journeys": "names that rules use, to the journey ids of this account",
 }
 _ENVIRONMENT = re.compile(r"\$env\.([A-Za-z_][A-Za-z0-9_]*)\Z")
+_LABEL = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
+_ADDRESS = re.compile(r"([a-z0-9-]+)\.intilery\.com")
 _NAME = re.compile(r"[A-Za-z0-9][\w-]{0,63}\Z")
 
 
@@ -96,6 +100,8 @@ def read_destinations(yaml: YAMLFile, environ: Mapping[str, str]) -> dict[str, D
     for key, node in named.entries:
         if not _NAME.match(key.text):
             yaml.problem(key, f"a destination's name is letters, digits, - and _, at most 64; found {key.describe()}")
+        elif key.text in KEYS and any(other.text not in KEYS for other, _ in named.entries):
+            yaml.problem(key, f"'{key.text}' stands beside the destinations; indent it under one of them")
         elif node.kind != "map":
             yaml.problem(node, f"a destination is a mapping with client_id and auth_token; found {node.describe()}")
         else:
@@ -118,8 +124,16 @@ def _destination(yaml: YAMLFile, key: Node, node: Node, environ: Mapping[str, st
             return default
         return value.text
 
-    client = text("client_id", "").lower()
-    account = text("account_id", client).lower()
+    for name in ("client_id", "account_id"):
+        label = keys[name][1] if name in keys else None
+        if label is not None and label.kind == "scalar" and label.text and not _LABEL.match(label.text):
+            address = _ADDRESS.search(label.text.lower())
+            meant = address[1] if address else label.text.lower()
+            hint = f"; did you mean '{meant}'?" if _LABEL.match(meant) else ""
+            shape = f"{name} is one label of the login URL: lower-case letters, digits and -"
+            yaml.problem(label, f"{shape}; found {label.describe()}{hint}")
+    client = text("client_id", "")
+    account = text("account_id", client)
     token = text("auth_token", "$env.UNSET")
     credential = _ENVIRONMENT.match(token)
     if credential is None and "auth_token" in keys:

@@ -153,6 +153,26 @@ LIMIT_KEYS = ("per", "at_most", "within", "shared")
 QUIET_KEYS = ("from", "to", "zone")
 
 
+_MEANT: Mapping[str, Mapping[str, str]] = {
+    "a rule": {
+        "email": "send_email", "mail": "send_email", "sms": "send_sms", "text": "send_sms", "push": "send_push",
+        "letter": "send_print", "print": "send_print", "send_letter": "send_print", "journey": "start_journey",
+        "event": "track", "if": "when", "conditions": "when", "where": "when", "foreach": "for_each",
+        "each": "for_each", "wait": "delay",
+    },
+}  # fmt: skip
+"""What keys are called elsewhere, by what they stand in."""
+
+
+def _elsewhere(name: str, what: str) -> str:
+    """Where a rule's key belongs that stands at the top of a file, or nothing."""
+    if what != "a source" or name not in RULE_KEYS:
+        return ""
+    if name in DEFAULT_KEYS:
+        return f"'{name}' stands in a rule, or under defaults: for all rules"
+    return f"'{name}' stands in a rule, under rules:"
+
+
 def check_keys(node: Node, allowed: Iterable[str], what: str, report: Report) -> dict[str, tuple[Node, Node]]:
     """The entries of a mapping by key, after reporting every key that is not allowed there.
 
@@ -168,9 +188,13 @@ def check_keys(node: Node, allowed: Iterable[str], what: str, report: Report) ->
         name = key.text
         if name not in known and name.lower() in CALLS and name.lower() in known:
             name = name.lower()
-        if name not in known:
-            report(key, f"{what} has no key '{key.text}'{choices(name, known)}")
-            surely = nearest(name, known, cutoff=0.75)
+        if name not in known and (there := _elsewhere(name, what)):
+            report(key, there)
+        elif name not in known:
+            surely = _MEANT.get(what, {}).get(name.lower())
+            hint = f"; did you mean '{surely}'?" if surely else choices(name, known)
+            report(key, f"{what} has no key '{key.text}'{hint}")
+            surely = surely or nearest(name, known, cutoff=0.75)
             if surely:
                 meant.setdefault(surely, (key, value))
         elif name in found:

@@ -15,7 +15,9 @@ It is a **warning** where a person may mean it:
 - rules of two files are equal: two sources get different webhooks, but one event may reach both
 - a ``let`` or a table that nothing reads
 - a rule whose name differs from another's only in capitals, blanks or dashes
-- text that holds ``$.name`` or ``${NAME}`` outside of ``{{ }}``, and so would be sent as it stands
+- a condition that compares a field of JSON with ``"true"`` in quotes
+- text that is a path without its ``$.``, or holds ``$.name`` or ``${NAME}`` outside of ``{{ }}``, and so would be
+  sent as it stands
 
 What is decided is decided from constants alone; an operand out of the payload is never guessed at.
 """
@@ -26,15 +28,21 @@ import re
 from collections.abc import Iterator, Sequence
 
 from gateway.intilery.contract import CALLS
+from gateway.rules.conditions import GROUPS
 from gateway.rules.contradictions import Conditions, contradictions, implies, read_conditions, two_values
 from gateway.rules.examples import ERROR_KEYS, EXAMPLE_KEYS, FACTS, REQUEST_KEYS
 from gateway.rules.keys import check_keys
 from gateway.rules.nodes import Node, YAMLFile
-from gateway.rules.problems import choices
+from gateway.rules.problems import choices, did_you_mean
 
 _UNFILLED = re.compile(
     r"\$\{\w+\}|\$\.[A-Za-z_][\w.]*|\$(?:let|item|outer|header|query|path|asset|journey|webhook)\.[A-Za-z_][\w.-]*"
 )
+_BARE_PATH = re.compile(r"[A-Za-z_]\w*(?:\[[0-9*]+\]|\.[A-Za-z_]\w*)+\Z")
+_FIELD = re.compile(r"\$\.([A-Za-z_]\w*)[.\[]")
+_OF_JSON = re.compile(r"\$(?:[.\[]|item\b|outer\b|batch\b|fetch\b)")
+_STATES = ("translated", "unmatched", "ignored", "untranslatable", "unparseable")
+"""What may become of the webhook of an example."""
 _LET = re.compile(r"\$let(?:\.|\[['\"])([\w-]+)")
 _TABLE = re.compile(r"lookup\(\s*(?:table\s*:\s*)?['\"]?([\w-]+)")
 _WHEN_AND_WHERE = ("let", "for_each", "destination", "delay", "at", "name_as", "identify", "mode")
@@ -56,11 +64,23 @@ def lint(yaml: YAMLFile) -> None:
     _check_conditions(yaml, ignore)
     for rule in rules:
         _check_conditions(yaml, rule.conditions)
+    fields = frozenset(
+        name
+        for key, value in root.entries
+        if key.text != "examples"
+        for text in _texts(value)
+        for name in _FIELD.findall(text)
+    )
+    as_text = root.get("body")
+    if as_text is None or (as_text.get("as") or as_text).text in ("json", "ndjson", "jwt"):
+        for conditions in (root.get("ignore"), *(rule.value("when") for rule in rules)):
+            if conditions is not None:
+                _check_truths(yaml, conditions)
     for rule in rules:
         for call in CALLS:
             body = rule.value(call)
             if body is not None:
-                _check_texts(yaml, body)
+                _check_texts(yaml, body, fields)
     _check_examples(yaml, root)
 
 
@@ -162,6 +182,24 @@ def _check_conditions(yaml: YAMLFile, conditions: Conditions) -> None:
                 )
 
 
+def _check_truths(yaml: YAMLFile, node: Node) -> None:
+    """Conditions that compare a field of JSON with the text ``"true"``: a boolean never equals it."""
+    for item in node.items:
+        _check_truths(yaml, item)
+    for key, value in node.entries:
+        if key.text in GROUPS:
+            _check_truths(yaml, value)
+        elif _OF_JSON.match(key.text) and "|" not in key.text:
+            asked = [inner for name, inner in value.entries if name.text in ("eq", "ne", "in", "not_in")] or [value]
+            for operand in (one for inner in asked for one in (inner, *inner.items)):
+                if operand.quoted and operand.text.lower() in ("true", "false"):
+                    yaml.warning(
+                        operand,
+                        f"text '{operand.text}' never equals the boolean {operand.text.lower()}; "
+                        "write it without quotes",
+                    )
+
+
 def _check_reach(yaml: YAMLFile, rules: Sequence[_Rule], ignore: Conditions) -> None:
     """Rules that are never looked at."""
     stops: list[_Rule] = []
@@ -245,13 +283,13 @@ def _texts(node: Node) -> Iterator[str]:
         yield from _texts(value)
 
 
-def _check_texts(yaml: YAMLFile, node: Node) -> None:
-    """Text that looks as if something were to be filled in."""
+def _check_texts(yaml: YAMLFile, node: Node, fields: frozenset[str]) -> None:
+    """Text that looks as if something were to be filled in; ``fields`` are those of the body that the file reads."""
     for key, value in node.entries:
         if key.text != "$literal":
-            _check_texts(yaml, value)
+            _check_texts(yaml, value, fields)
     for item in node.items:
-        _check_texts(yaml, item)
+        _check_texts(yaml, item, fields)
     if node.kind != "scalar" or not isinstance(node.value, str) or node.text.startswith("$"):
         return
     outside = re.sub(r"\{\{.*?\}\}", lambda hole: " " * len(hole[0]), node.text, flags=re.DOTALL)
@@ -259,7 +297,11 @@ def _check_texts(yaml: YAMLFile, node: Node) -> None:
     if found:
         path = found[0].rstrip(".")
         meant = path if not path.startswith("${") else f"$.{path[2:-1]}"
-        yaml.warning(node, f"'{path}' is sent as it stands; to fill it in, write {{{{ {meant} }}}}", at=found.start())
+        # Where there is nothing else, the value itself is meant: a template would make text of a number or a list.
+        write = meant if node.text.strip() in (path, f"{{{path}}}") else f"{{{{ {meant} }}}}"
+        yaml.warning(node, f"'{path}' is sent as it stands; to fill it in, write {write}", at=found.start())
+    elif _BARE_PATH.match(node.text) and not node.quoted and re.split(r"[.\[]", node.text)[0] in fields:
+        yaml.warning(node, f"'{node.text}' is sent as it stands; to fill it in, write $.{node.text}")
 
 
 # -- examples ------------------------------------------------------------------------------------------------------
@@ -284,6 +326,11 @@ def _check_examples(yaml: YAMLFile, root: Node) -> None:
             check_keys(keys["request"][1], REQUEST_KEYS, "a request", yaml.problem)
         if "expect_error" in keys:
             check_keys(keys["expect_error"][1], ERROR_KEYS, "expect_error", yaml.problem)
+        state = keys["expect_state"][1] if "expect_state" in keys else None
+        if state is not None and state.text not in _STATES:
+            takes = f"{', '.join(_STATES[:-1])} or {_STATES[-1]}"
+            hint = did_you_mean(state.text, _STATES)
+            yaml.problem(state, f"expect_state takes {takes}; found {state.describe()}{hint}")
         if "expect" in keys:
             _check_expected(yaml, keys["expect"][1])
 

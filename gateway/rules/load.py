@@ -15,7 +15,7 @@ from gateway.errors import RulesError
 from gateway.intilery.contract import Destination
 from gateway.model import RulesVersion
 from gateway.rules.compile import SourceCompiler
-from gateway.rules.destinations import FILE, UNCONFIGURED, default_destination, read_destinations
+from gateway.rules.destinations import FILE, MISNAMED, UNCONFIGURED, default_destination, read_destinations
 from gateway.rules.lint import lint, lint_together
 from gateway.rules.model import Ruleset, Source
 from gateway.rules.nodes import YAMLFile
@@ -85,6 +85,9 @@ def paths_of(folder: Path, *, destinations: Path | None = None) -> dict[str, Pat
     }
     if destinations is not None:
         paths[FILE] = destinations
+    elif FILE not in paths:
+        # Read, so that it is one problem that it has another name, and not one for each destination of a rule.
+        paths.update((name, folder / name) for name in MISNAMED if (folder / name).is_file())
     return dict(sorted(paths.items()))
 
 
@@ -145,6 +148,11 @@ def _build(
         if not name.endswith(".yaml") or name == FILE:
             continue
         yaml = YAMLFile(name, text)
+        if _holds_destinations(yaml):
+            if name not in MISNAMED or FILE in files:
+                yaml.problem_at(1, 1, f"destinations stand in a file named {FILE}, and this is a source's")
+                problems.extend(yaml.problems)
+            continue
         read.append(yaml)
         source = SourceCompiler(yaml, destinations=destinations, files=files).source
         lint(yaml)
@@ -179,6 +187,11 @@ def _build(
     )
 
 
+def _holds_destinations(yaml: YAMLFile) -> bool:
+    root = yaml.root
+    return root is not None and root.get("destinations") is not None and root.get("source") is None
+
+
 def _place(problem: Problem) -> tuple[str, int, int]:
     return problem.file, problem.line, problem.column
 
@@ -187,8 +200,12 @@ def _destinations(
     files: Mapping[str, str], environ: Mapping[str, str], problems: list[Problem]
 ) -> dict[str, Destination]:
     found: dict[str, Destination] = {}
-    if FILE in files:
-        yaml = YAMLFile(FILE, files[FILE])
+    for name in (FILE, *MISNAMED):
+        yaml = YAMLFile(name, files.get(name, ""))
+        if name not in files or (name != FILE and (FILE in files or not _holds_destinations(yaml))):
+            continue
+        if name != FILE:
+            yaml.problem_at(1, 1, f"the file of destinations is named {FILE}; rename this one")
         found = read_destinations(yaml, environ)
         problems.extend(yaml.problems)
     default = default_destination(environ)
@@ -230,7 +247,7 @@ def _unset(
         if why:
             unset.append(
                 _named(
-                    FILE,
+                    FILE if FILE in files else "",
                     files,
                     (f"$env.{destination.auth_token}",),
                     f"destination '{destination.name}' is disabled: {why}; its commands wait",

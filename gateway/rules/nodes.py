@@ -49,7 +49,6 @@ MAX_MENDED = 20
 _MENDABLE = 100_000
 """Characters of a file that is read again after a refused line."""
 _ENVIRONMENT = re.compile(r"\$\{([A-Za-z_]\w*)\}\Z")
-_CURLY_QUOTES = "\u2018\u2019\u201c\u201d"
 _DASHED = re.compile(r"(\s*(?:- +)*)-(?=[A-Za-z_])")
 
 
@@ -242,10 +241,16 @@ class YAMLFile:
                 break
             end: Any = inner.end_mark
             key = self._node(inner, events, depth + 1, flow=flow)
+            end_of_key = end.column + 1
             value = self._node(next(events), events, depth + 1, flow=flow)
             if value.kind == "scalar" and not value.text and not value.quoted:
                 # YAML places what is not there at the next thing that is.
                 value = msgspec.structs.replace(value, line=key.line, column=key.column)
+                trap = traps.comment(self.lines, key.line, end_of_key) if key.kind == "scalar" and not flow else None
+                if trap is not None:
+                    self._trap(trap)
+                    partial = True
+                    continue
             if key.kind != "scalar":
                 self.problem(key, f"a key is text; found {key.describe()}")
                 partial = True
@@ -315,7 +320,7 @@ class YAMLFile:
                 value = int(text)
             elif len(text) <= 1000 and _NUMBER.match(text):
                 value = Decimal(text)
-            elif text[0] in "${" + _CURLY_QUOTES or "{{" in text:
+            elif text[0] in "${" + traps.CURLY_QUOTES or "{{" in text:
                 self._plain_text(event, text, line, column, flow=flow)
         return Node(kind="scalar", line=line, column=column, text=text, value=value, quoted=quoted, style=event.style)
 
@@ -324,9 +329,7 @@ class YAMLFile:
         environment = _ENVIRONMENT.match(text)
         if environment:
             self._trap(traps.environment(self.lines, line, column, environment[1]))
-        elif text[0] in _CURLY_QUOTES and ("$" in text or "{{" in text):
-            inner = traps.quoted(text.strip(_CURLY_QUOTES))
-            message = f"the quotes {text[0]} {text[-1]} are those of a word processor; write {inner}"
+        elif (message := traps.curly(text)) is not None and ("$" in text or "{{" in text):
             self._trap(traps.Trap(message=message, line=line, column=column))
         elif event.end_mark.line == event.start_mark.line and not is_closed(text):
             trap = traps.cut(self.lines, line, column - 1, event.end_mark.column, flow=flow)

@@ -52,6 +52,7 @@ class Path(msgspec.Struct, frozen=True):
 
 _parser = ExtendedJsonPathParser()
 _NAME_AFTER_DOT = re.compile(r"\.([^.\[\]()*'\"\s|,=<>!&@$]+)")
+_DIVIDED = re.compile(r"[\w\])]\s*/\s*(-?[0-9][0-9.]*|\$[\w.]+)\s*\Z")
 _COLUMN = re.compile(r"(?:at \d+:|col )(\d+)")
 _INSTEAD = {
     "Operation": "arithmetic is done by filters: plus, minus, times, divided_by",
@@ -128,6 +129,9 @@ def _deprecated(warning: str) -> str:
 
 
 def _unreadable(text: str, at: int) -> str:
+    divided = _DIVIDED.search(text)
+    if divided:
+        return f"arithmetic is done by filters: divided_by({divided[1]})"
     for found in _NAME_AFTER_DOT.finditer(text):
         name = found[1]
         if name in ("where", "wherenot"):

@@ -20,7 +20,8 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """One thing to mend in one file. As text: ``file:line:column: what is wrong; what is allowed``."""
 
     file: str
-    """The way to it from where the folder was named; of texts without a folder, its name."""
+    """The way to it from where the folder was named; of texts without a folder, its name. Empty where what is wrong
+    stands in no file."""
     line: int
     """From 1."""
     column: int
@@ -30,7 +31,7 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True):
     """The line of the file, as it stands."""
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}"
+        return f"{self.file}:{self.line}:{self.column}: {self.message}" if self.file else self.message
 
     @property
     def excerpt(self) -> str:

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
+from gateway.rules import traps
 from gateway.rules.calls import Call
 from gateway.rules.expressions import is_expression
 from gateway.rules.keys import LIMIT_KEYS, QUIET_KEYS, check_keys
@@ -15,6 +16,7 @@ from gateway.rules.mapping import compile_text
 from gateway.rules.model import LimitTerm, NamedTerm, OnceTerm
 from gateway.rules.nodes import Node
 from gateway.rules.readings import Entries, Reader
+from gateway.rules.zones import zone_hint
 from gateway.terms import QuietHours
 
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])\Z")
@@ -95,7 +97,8 @@ class TermCompiler:
         per = self._term(entries["per"][1], "per")
         most = entries["at_most"][1]
         if not isinstance(most.value, int) or isinstance(most.value, bool) or not 1 <= most.value <= 1_000_000:
-            self.report(most, f"at_most takes a whole number from 1; found {most.describe()}")
+            hint = f"; without quotes: {most.text}" if most.quoted and most.text.isdecimal() else ""
+            self.report(most, f"at_most takes a whole number from 1; found {most.describe()}{hint}")
             return None
         within = self.read.span(entries["within"][1], "within")
         if per is None or within is None:
@@ -132,7 +135,8 @@ class TermCompiler:
         try:
             ZoneInfo(name)
         except (ZoneInfoNotFoundError, ValueError, OSError):
-            self.report(entries["zone"][1], f"'{name}' is not a time zone; allowed: names such as Europe/London or UTC")
+            what = f"'{name}' is not a time zone; allowed: names such as Europe/London or UTC"
+            self.report(entries["zone"][1], what + zone_hint(name))
             return None
         if start is None or end is None:
             return None
@@ -144,7 +148,8 @@ class TermCompiler:
     def _clock(self, node: Node) -> int | None:
         found = _CLOCK.match(node.text)
         if not found:
-            self.report(node, f'takes a time of day in quotes such as "21:00"; found {node.describe()}')
+            what = traps.curly(node.text) if not node.quoted else None
+            self.report(node, what or f'takes a time of day in quotes such as "21:00"; found {node.describe()}')
             return None
         return int(found[1]) * 60 + int(found[2])
 

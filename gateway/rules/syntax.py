@@ -15,6 +15,8 @@ import msgspec
 
 _OPENING = {"(": ")", "[": "]", "{": "}"}
 _CALL = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_]*)\s*(?:(\()(.*)\)\s*)?\Z", re.DOTALL)
+_ARITHMETIC = re.compile(r"\s*\w+(?:\([^()]*\))?\s*([-+*/])\s*(-?[0-9.]+|\$[\w.]+)\s*\Z")
+_FILTER_OF = {"+": "plus", "-": "minus", "*": "times", "/": "divided_by"}
 _NAMED = re.compile(r"\s*([a-z_]+)\s*:\s*(?=\S)")
 _WORD = re.compile(r"[A-Za-z_][\w./-]*\Z")
 _literal = msgspec.json.Decoder(float_hook=Decimal)
@@ -66,6 +68,9 @@ def read_expression(text: str) -> Written:
     if len(text) > MAX_LENGTH:
         raise SyntaxProblem(f"an expression has at most {MAX_LENGTH} characters; this has {len(text)}")
     pieces = _split(text, "|")
+    for at, piece in pieces[1:]:
+        if not piece and text[at : at + 1] == "|":
+            raise SyntaxProblem("|| is for conditions inside [?()]; a filter stands behind one |", at - 1)
     at, path = pieces[0]
     lead = len(path) - len(path.lstrip())
     return Written(
@@ -174,6 +179,10 @@ def _call(piece: str, at: int) -> Call:
     if not piece.strip():
         raise SyntaxProblem("the name of a filter is missing behind |", at)
     found = _CALL.match(piece)
+    sum_of = _ARITHMETIC.match(piece) if not found else None
+    if sum_of:
+        name = _FILTER_OF[sum_of[1]]
+        raise SyntaxProblem(f"arithmetic is done by filters: {name}({sum_of[2]})", at + sum_of.start(1))
     if not found and piece.strip().startswith("$"):
         path = piece.strip()
         raise SyntaxProblem(

@@ -15,7 +15,10 @@ import msgspec
 
 _EXPRESSION = re.compile(r"(?:^|[\s,:\[{(-])(\$(?=[A-Za-z_.\[{])|\{\{)")
 _ENTRY = re.compile(r"^(?P<head>\s*(?:- +)*[^\s:#\"'][^:#]*: +)(?P<value>\S.*?)\s*$")
-_NO_SPACE = re.compile(r"^(\s*(?:- +)*[A-Za-z_][\w-]*):(?=[^\s:/])")
+_NO_SPACE = re.compile(r"^(\s*(?:- +)*(?:[A-Za-z_][\w-]*|\$(?:[^\s:|\[\]]|\[[^\]]*\])*)):(?=[^\s:/])")
+"""A key, or the path of a condition, with a colon and no space behind it."""
+_COMMENT = re.compile(r":\s+(#\S.*)")
+CURLY_QUOTES = "\u2018\u2019\u201c\u201d"
 _IN_A_LINE = 20
 """Expressions of one line that are mended together."""
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
@@ -263,6 +266,28 @@ def second_colon(lines: Sequence[str], line: int) -> Trap | None:
         column=entry.start("value") + at + 1,
         corrected=fixed,
     )
+
+
+def comment(lines: Sequence[str], line: int, column: int) -> Trap | None:
+    """The trap of ``key: #1``, where the key ends behind a place of a line: all of the value is a comment."""
+    text = lines[line - 1]
+    found = _COMMENT.match(text, column - 1)
+    if found is None:
+        return None
+    fixed = text[: found.start(1)] + quoted(found[1].rstrip())
+    return Trap(
+        message=f"text that starts with # is a comment; quote it; {written(fixed)}",
+        line=line,
+        column=found.start(1) + 1,
+        corrected=fixed,
+    )
+
+
+def curly(text: str) -> str | None:
+    """What is wrong with text in the quotes of a word processor, or None."""
+    if not text or text[0] not in CURLY_QUOTES:
+        return None
+    return f"the quotes {text[0]} {text[-1]} are those of a word processor; write {quoted(text.strip(CURLY_QUOTES))}"
 
 
 def missing_space(lines: Sequence[str], line: int) -> Trap | None:

@@ -7,6 +7,7 @@ it there with ``@register``; its examples are its first tests and its part of th
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -66,6 +67,8 @@ _ELSEWHERE = {
     "array": "list", "fallback": "default", "or": "default", "coalesce": "default", "cents": "major",
 }  # fmt: skip
 
+_MINOR_UNIT = re.compile(r"cent(?:s|_|$)|pence|penn|minor")
+
 
 def suggest(name: str) -> str | None:
     """The filter that somebody who wrote ``name`` may have meant: known elsewhere by that name, or spelt nearly so."""
@@ -74,5 +77,7 @@ def suggest(name: str) -> str | None:
         return lower
     if lower in _ELSEWHERE:
         return _ELSEWHERE[lower]
+    if _MINOR_UNIT.search(lower):
+        return "major"
     near = difflib.get_close_matches(lower, [*REGISTER, *_ELSEWHERE], n=1, cutoff=0.7)
     return _ELSEWHERE.get(near[0], near[0]) if near else None

@@ -26,5 +26,15 @@ FINE: tuple[tuple[str, str | dict[str, str | bytes]], ...] = (
     ),
     ("copies delay fine", rules("name: A\nwhen: {$.t: x}\n" + SEND, "name: B\nwhen: {$.t: x}\ndelay: 5d\n" + SEND)),
     ("unfilled ok", value("'{{ $.a }} costs $.50 and $5'")),
+    ("true is the text of a form", "body: form\n" + when("$.a: 'true'")),
+    ("true is the text of a header", when("$header.X-Test: 'true'")),
+    ("true is what a filter gives", when("$.a | string: 'true'")),
+    ("dots are no path", value("shop.example.com")),
+    (
+        "an asset's name that is a code in one of two",
+        two(rule("destination: $.brand\n" + SEND.replace("A1", "order-confirmation"))),
+    ),
+    ("a slice in a key", when("'$.items[0:2]': 1")),
+    ("a comment, and the value below", rule("when: #why\n  $.a: 1\n" + SEND)),
     ("quote in key", HEAD + "rules:\n  - name: A\n    when:\n      $.items[?(@.a == 'x')].b: 1\n    " + SEND + "\n"),
 )
