@@ -178,7 +178,7 @@ async def test_a_limit_counts_what_leaves(store: Store) -> None:
     assert await claimed(store) == []
     suppressed = await store.command(third.id)
     assert suppressed.state == CommandState.SUPPRESSED
-    assert suppressed.reason == "limit: 'u' had 2 of at most 2 within 86,400 seconds"
+    assert suppressed.reason == "limit: 'u' had 2 of at most 2 within 1 day"
     assert (await made(store, limit=msgspec.structs.replace(TWO_A_DAY, key="v"))).state == CommandState.PENDING
     assert len(await claimed(store)) == 1
 

@@ -204,9 +204,17 @@ def _over_limit(db: sqlite3.Connection, one: Command, now: datetime) -> str | No
     db.execute(_FORGET_USES, (*key, micros(now) - limit.within * 1_000_000))
     (used,) = db.execute(_USED, (*key, one.id)).fetchone()
     if used >= limit.at_most:
-        return f"limit: '{limit.key}' had {used} of at most {limit.at_most} within {limit.within:,} seconds"
+        return f"limit: '{limit.key}' had {used} of at most {limit.at_most} within {_span(limit.within)}"
     db.execute(_USE, (*key, one.id, micros(now)))
     return None
+
+
+def _span(seconds: int) -> str:
+    """A length of time in the largest unit that it is whole in: ``1 day``, ``90 minutes``."""
+    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
+        if seconds % size == 0:
+            return f"{seconds // size:,} {unit}{'' if seconds == size else 's'}"
+    return f"{seconds:,} seconds"
 
 
 def _line(one: Command) -> Line:
