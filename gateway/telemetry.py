@@ -321,8 +321,13 @@ class _Text(logging.Formatter):
         return line.encode("utf-8", "replace").decode()
 
 
-def _writable(line: Mapping[str, Any]) -> dict[str, str]:
-    return {key: str(value).encode("utf-8", "replace").decode() for key, value in line.items() if value is not None}
+def _writable(line: Mapping[str, Any]) -> dict[str, str | int | float]:
+    """Without what is empty; numbers stay numbers."""
+    return {
+        key: value if type(value) in (int, float) else str(value).encode("utf-8", "replace").decode()
+        for key, value in line.items()
+        if value is not None and value != ""
+    }
 
 
 def configure_logging(*, format: str, level: str, stream: IO[str] | None = None) -> None:
@@ -335,5 +340,5 @@ def configure_logging(*, format: str, level: str, stream: IO[str] | None = None)
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     # Their info lines are about themselves, or one per request.
-    for name in ("httpx", "uvicorn"):
+    for name in ("httpx", "uvicorn", "watchfiles"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
