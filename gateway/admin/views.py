@@ -189,6 +189,7 @@ def _tried(source: str, translation: Translation | Unparseable) -> View:
     return {
         "source": source,
         "state": translation.state.value,
+        **({"reason": translation.reason} if translation.state is WebhookState.IGNORED else {}),
         "commands": [_tried_command(command) for command in translation.commands],
         "trace": trace_rows(translation),
         "errors": [problem_row(problem) for problem in translation.errors],

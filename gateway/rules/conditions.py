@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 import msgspec
@@ -24,7 +25,7 @@ from gateway.rules.operators import ELSEWHERE, OPERATORS, Check, compile_operato
 from gateway.rules.problems import choices, did_you_mean
 from gateway.rules.roots import ExpressionProblem
 from gateway.rules.scope import EvaluationFailed, Names, Scope
-from gateway.rules.values import MISSING, describe, is_nothing
+from gateway.rules.values import MISSING, as_text, describe, is_nothing
 
 GROUPS = ("any", "all", "not")
 
@@ -37,6 +38,9 @@ class Condition(Protocol):
 
     def why_not(self, scope: Scope) -> str:
         """In words, why it does not hold; empty where it does."""
+
+    def words(self, scope: Scope) -> str:
+        """In words of the rules, what holds; asked only where it does."""
 
 
 class Equality(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,6 +123,14 @@ class Test:
             return f"{failed}, expected {self.expected}"
         return f"{self.expression.text} is {describe(value).removeprefix('text ')}, expected {self.expected}"
 
+    def words(self, scope: Scope) -> str:
+        if self.equality is not None and len(self.equality.operands) > 1:
+            # One of several constants: which of them is nothing that the rules do not say.
+            value = self.expression.evaluate(scope)
+            if type(value) in (str, int, Decimal):
+                return f"{self.expression.text} is {as_text(value)}"
+        return f"{self.expression.text} is {self.expected}"
+
 
 def _is_something(value: Any, scope: Scope) -> bool:
     """A list counts by its elements: one of nothing but nulls and empty texts is nothing."""
@@ -145,6 +157,9 @@ class All:
     def why_not(self, scope: Scope) -> str:
         return next((why for part in self.parts if (why := part.why_not(scope))), "")
 
+    def words(self, scope: Scope) -> str:
+        return " and ".join(part.words(scope) for part in self.parts)
+
 
 class Either:
     """One part must hold."""
@@ -161,21 +176,27 @@ class Either:
         reasons = [part.why_not(scope) for part in self.parts]
         return "" if not all(reasons) else "none of any holds: " + "; ".join(reasons)
 
+    def words(self, scope: Scope) -> str:
+        return next((part.words(scope) for part in self.parts if part.holds(scope)), "")
+
 
 class Not:
     """The part must not hold."""
 
-    __slots__ = ("part", "words")
+    __slots__ = ("excluded", "part")
 
-    def __init__(self, part: Condition, words: str) -> None:
+    def __init__(self, part: Condition, excluded: str) -> None:
         self.part = part
-        self.words = words
+        self.excluded = excluded
 
     def holds(self, scope: Scope) -> bool:
         return not self.part.holds(scope)
 
     def why_not(self, scope: Scope) -> str:
-        return "" if self.holds(scope) else f"what not excludes holds: {self.words}"
+        return "" if self.holds(scope) else f"what not excludes holds: {self.excluded}"
+
+    def words(self, scope: Scope) -> str:
+        return f"what not excludes does not hold: {self.part.why_not(scope)}"
 
 
 # -- compiling -----------------------------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from gateway.intilery.contract import timestamp
 from gateway.model import Command, MappingProblem, WebhookState
 from gateway.rules.budget import ERROR_STEPS, Budget, OverBudget
 from gateway.rules.commands import CommandMaker
+from gateway.rules.conditions import Condition
 from gateway.rules.event_time import event_time
 from gateway.rules.mapping import elements_of
 from gateway.rules.model import Arrival, Rule, Source, TraceLine, Translation
@@ -133,7 +134,7 @@ class _Run:
         """Run every rule that may match; return what became of the webhook."""
         ignore = self.source.ignore
         if ignore is not None and ignore.holds(self.scope):
-            return WebhookState.IGNORED, "the source's ignore conditions hold"
+            return WebhookState.IGNORED, self._held(ignore)
         if self.trace:
             self._every()
         else:
@@ -173,6 +174,15 @@ class _Run:
                     self._line(rule, False, self._why_not(rule))
                 elif rule.stop:
                     stopped = rule.name
+
+    def _held(self, ignore: Condition) -> str:
+        """Which of the source's ignore conditions held; telling it costs the webhook nothing."""
+        self.scope.budget = Budget()
+        try:
+            words = ignore.words(self.scope)
+        except (OverBudget, EvaluationFailed):
+            words = ""
+        return (words if len(words) <= 300 else f"{words[:299]}…") or "the source's ignore conditions hold"
 
     def _why_not(self, rule: Rule) -> str:
         """Looking again, for a person, costs the webhook nothing and leaves nothing behind: with a trace the commands
