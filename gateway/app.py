@@ -151,15 +151,19 @@ class Gateway:
         self.started_at = self.now()
 
     async def stop(self) -> None:
-        """End what is on its way, within the grace period, and close. Idempotent."""
+        """End what is on its way, within the grace period, and close. Idempotent.
+
+        Whichever of them fails, the others are ended too; the failure is raised in the end.
+        """
         self.started_at = None
-        await self.pruner.stop()
-        await self.reloader.stop()
-        await self.fetcher.stop()
-        await self.api_client.aclose()
-        await self.dispatcher.stop()
-        await self.client.aclose()
-        await self.store.close()
+        async with contextlib.AsyncExitStack() as ending:  # from the last line to the first
+            ending.push_async_callback(self.store.close)
+            ending.push_async_callback(self.client.aclose)
+            ending.push_async_callback(self.dispatcher.stop)
+            ending.push_async_callback(self.api_client.aclose)
+            ending.push_async_callback(self.fetcher.stop)
+            ending.push_async_callback(self.reloader.stop)
+            ending.push_async_callback(self.pruner.stop)
 
     async def serve(self, ruleset: Ruleset) -> None:
         """Serve these rules from now on. Their text is on disk before the first webhook meets them.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
@@ -17,6 +17,7 @@ FIRST = 60.0
 """Seconds after the start, when what waited for the gateway has been taken in."""
 EVERY = 600.0
 """Seconds from one run to the next."""
+_log = logging.getLogger(__name__)
 
 
 class PruneMade(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,15 +61,18 @@ class Pruner:
         loop, self._loop = self._loop, None
         if loop is not None:
             loop.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await loop
+            await asyncio.gather(loop, return_exceptions=True)
 
     async def _run(self) -> None:
         pause = self._first
         while True:
             await asyncio.sleep(pause)
             pause = self._every
-            await self.prune()
+            try:
+                await self.prune()
+            except Exception:
+                # A defect: one run less is better than none from now on.
+                _log.exception("pruning: this run ended early; the next is in %g s", self._every)
 
     async def prune(self) -> None:
         """One run."""

@@ -7,6 +7,7 @@ A secret may stand in a file instead, which ``NAME_FILE`` names (see :mod:`gatew
 from __future__ import annotations
 
 import difflib
+import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -19,20 +20,24 @@ from gateway.credentials import Credentials
 from gateway.errors import SettingsError
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_LONGEST = timedelta(days=36_500)
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*(b|kb|mb|kib|mib)?", re.IGNORECASE)
 _BYTES = {"b": 1, "kb": 1000, "mb": 1000_000, "kib": 1024, "mib": 1024 * 1024}
 
 
 def length(text: str) -> timedelta:
-    """``30d``, ``1.5h``, ``10m``, ``5s`` or ``500ms``.
+    """``30d``, ``1.5h``, ``10m``, ``5s`` or ``500ms``; a hundred years at most, which every date can be moved by.
 
     :raises ValueError: the message says what is allowed.
     """
     found = _LENGTH.fullmatch(text.strip().lower())
     if found is None:
         raise ValueError("a length such as 30d, 12h, 10m, 5s or 500ms")
-    return timedelta(seconds=float(found[1]) * _SECONDS[found[2]])
+    seconds = float(found[1]) * _SECONDS[found[2]]
+    if seconds > _LONGEST.total_seconds():
+        raise ValueError(f"a length of at most {_LONGEST.days}d")
+    return timedelta(seconds=seconds)
 
 
 def size(text: str) -> int:
@@ -41,9 +46,10 @@ def size(text: str) -> int:
     :raises ValueError: the message says what is allowed.
     """
     found = _SIZE.fullmatch(text.strip())
-    if found is None:
+    count = float(found[1]) * _BYTES[(found[2] or "b").lower()] if found else math.inf
+    if math.isinf(count):  # so are digits without end
         raise ValueError("a size such as 1MB, 512KiB or 1000000")
-    return int(float(found[1]) * _BYTES[(found[2] or "b").lower()])
+    return int(count)
 
 
 def _port(text: str) -> int:
@@ -152,7 +158,8 @@ SETTINGS: tuple[Setting, ...] = (
         name="GATEWAY_RETENTION",
         default="30d",
         read=length,
-        help="How long webhooks are kept with all that became of them, once that is over; a rules file may say retention.",
+        help="How long webhooks are kept with all that became of them, once that is over; "
+        "a rules file may say retention.",
     ),
     Setting(
         name="GATEWAY_LOG_FORMAT",
@@ -292,7 +299,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             text = text or row.default
             try:
                 values[row.attribute] = None if text is None else row.read(text)
-            except ValueError as error:
+            except (ValueError, OverflowError) as error:
                 problems.append(f"{origin.get(row.name, row.name)}: {text!r} is not possible; allowed: {error}")
         if problems:
             raise SettingsError("\n".join(problems))

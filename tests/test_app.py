@@ -488,6 +488,26 @@ async def test_it_can_be_stopped_with_requests_in_flight(tmp_path: Path, intiler
             await settled(gateway, answer.json()["id"])
 
 
+@pytest.mark.parametrize("part", ["pruner", "reloader", "fetcher", "dispatcher"])
+async def test_whatever_fails_at_a_stop_the_store_is_closed(
+    tmp_path: Path, part: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fails() -> None:
+        raise RuntimeError(f"{part} can't end")
+
+    gateway = shop.gateway_of(shop.shop_app(tmp_path))
+    await gateway.start()
+    stop = getattr(gateway, part).stop
+    monkeypatch.setattr(getattr(gateway, part), "stop", fails)
+    with pytest.raises(RuntimeError, match=f"{part} can't end"):
+        await gateway.stop()
+    await stop()
+    # Nobody else could open it while it is held.
+    other = shop.gateway_of(shop.shop_app(tmp_path))
+    await other.start()
+    await other.stop()
+
+
 def test_a_store_is_shown_without_its_password() -> None:
     assert shown_store("postgresql://me:secret@one,two/gateway") == "postgresql://me:…@one,two/gateway"
     assert shown_store("sqlite:///gateway.db") == "sqlite:///gateway.db"

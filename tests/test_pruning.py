@@ -84,6 +84,43 @@ async def test_it_comes_round_by_itself(gateway: Gateway) -> None:
     await pruner.stop()
 
 
+async def test_a_run_that_ends_in_a_defect_is_told_and_not_the_last(
+    gateway: Gateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    await gateway.start()
+    made: list[PruneMade] = []
+    # Longer than there were dates: no moment is that long ago.
+    lengths = iter([timedelta(days=3_000_000)])
+
+    class Lengths(Pruner):
+        async def prune(self) -> None:
+            self._default = next(lengths, timedelta(days=10))
+            await super().prune()
+
+    pruner = Lengths(
+        gateway.store,
+        ruleset=lambda: gateway.ruleset,
+        default=timedelta(days=10),
+        emit=made.append,
+        now=lambda: NOW,
+        first=0.0,
+        every=0.0,
+    )
+    try:
+        await keep(gateway)
+        pruner.start()
+
+        async def went_on() -> bool:
+            return bool(made)
+
+        await shop.until(went_on)
+    finally:
+        await pruner.stop()
+        await gateway.stop()
+    assert made[0] == PruneMade(pruned=Pruned(webhooks=4))
+    assert "OverflowError" in caplog.text
+
+
 async def test_a_store_that_can_not_be_written_is_told_and_tried_again(
     gateway: Gateway, caplog: pytest.LogCaptureFixture
 ) -> None:
