@@ -40,7 +40,7 @@ class Condition(Protocol):
         """In words, why it does not hold; empty where it does."""
 
     def words(self, scope: Scope) -> str:
-        """In words of the rules, what holds; asked only where it does."""
+        """What is asked, in words of the rules and not of the payload; where it holds, the part of it that does."""
 
 
 class Equality(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,7 +124,7 @@ class Test:
         return f"{self.expression.text} is {describe(value).removeprefix('text ')}, expected {self.expected}"
 
     def words(self, scope: Scope) -> str:
-        if self.equality is not None and len(self.equality.operands) > 1:
+        if self.equality is not None and len(self.equality.operands) > 1 and self.holds(scope):
             # One of several constants: which of them is nothing that the rules do not say.
             value = self.expression.evaluate(scope)
             if type(value) in (str, int, Decimal):
@@ -177,7 +177,8 @@ class Either:
         return "" if not all(reasons) else "none of any holds: " + "; ".join(reasons)
 
     def words(self, scope: Scope) -> str:
-        return next((part.words(scope) for part in self.parts if part.holds(scope)), "")
+        holding = next((part for part in self.parts if part.holds(scope)), None)
+        return " or ".join(part.words(scope) for part in (self.parts if holding is None else (holding,)))
 
 
 class Not:
@@ -196,7 +197,7 @@ class Not:
         return "" if self.holds(scope) else f"what not excludes holds: {self.excluded}"
 
     def words(self, scope: Scope) -> str:
-        return f"what not excludes does not hold: {self.part.why_not(scope)}"
+        return f"not: {self.part.words(scope)}"
 
 
 # -- compiling -----------------------------------------------------------------------------------------------------
