@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import click
@@ -42,7 +43,9 @@ class ReportingGroup(click.Group):
 def report_problems(error: RulesError) -> None:
     """Every problem of a rules folder, with the line that it is in, on stderr."""
     for problem in error.problems:
-        click.echo(click.style(str(problem), fg="red"), err=True)
+        # What is wrong with a folder has no line.
+        told = str(problem) if problem.source or Path(problem.file).is_file() else f"{problem.file}: {problem.message}"
+        click.echo(click.style(told, fg="red"), err=True)
         if problem.excerpt:
             click.echo(problem.excerpt, err=True)
     count = len(error.problems)

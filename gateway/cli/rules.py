@@ -40,6 +40,8 @@ def check(folder: str | None, destinations: str | None, strict: bool, secrets: b
     from gateway.app import load_rules
 
     settings = Settings.from_environ(os.environ, rules=folder, destinations=destinations)
+    if settings.rules.is_file():
+        raise click.UsageError(f"{settings.rules} is a file; DIR is the folder that the rules files stand in")
     try:
         ruleset = load_rules(settings)
     except RulesError as error:
@@ -48,7 +50,7 @@ def check(folder: str | None, destinations: str | None, strict: bool, secrets: b
         else:
             report_problems(error)
         raise SystemExit(FOUND) from None
-    found = bool(strict and ruleset.warnings)
+    found = strict and bool(ruleset.warnings or not ruleset.sources)
     known = _secrets(ruleset, settings) if secrets else []
     if as_json:
         view: dict[str, Any] = {
@@ -70,9 +72,16 @@ def check(folder: str | None, destinations: str | None, strict: bool, secrets: b
         )
     count = len(ruleset.sources)
     rules = sum(len(source.rules) for source in ruleset.sources.values())
+    if not count:
+        but = " but destinations.yaml" if ruleset.version.files else ""
+        click.echo(f"nothing is served: no *.yaml{but} stands directly in {settings.rules}")
+        raise SystemExit(FOUND if found else 0)
+    warned = len(ruleset.warnings)
+    warnings = f", {warned} warning{'' if warned == 1 else 's'}" if warned else ""
+    counted = " (which --strict counts)" if warned and strict else ""
     click.echo(
         f"{settings.rules}: {count} source{'' if count == 1 else 's'}, {rules} rule{'' if rules == 1 else 's'}, "
-        f"no problems; version {ruleset.version.version}"
+        f"no problems{warnings}{counted}; version {ruleset.version.version}"
     )
     raise SystemExit(FOUND if found else 0)
 
@@ -97,7 +106,7 @@ def test(folder: str | None, junit: str | None, as_json: bool) -> None:
     results = list(run_examples(load_rules(settings), settings.rules))
     failed = [result for result in results if not result.passed]
     if junit is not None:
-        _write_junit(Path(junit), results)
+        _write_junit(Path(junit), results, settings.rules)
     if as_json:
         print_json(
             {
@@ -121,7 +130,7 @@ def test(folder: str | None, junit: str | None, as_json: bool) -> None:
             sign = click.style("passed", fg="green") if result.passed else click.style("FAILED", fg="red")
             click.echo(f"{sign}  {result.source}: {result.name}")
             if not result.passed:
-                click.echo(f"        {result.file}:{result.line}")
+                click.echo(f"        {settings.rules / result.file}:{result.line}")
                 for line in result.difference.splitlines():
                     click.echo(f"        {line}")
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
@@ -189,7 +198,8 @@ def try_(
         proof = f" (with {request['with']})" if "with" in request else ""
         given = "" if request["given"] else f"; give its answer with --fetched {request['name']}=FILE"
         click.echo(f"would fetch {request['name']}: {request['method']} {printable(request['url'])}{proof}{given}")
-    click.echo(f"{view['source']}: {styled_state(view['state'])}")
+    reason = f": {printable(view['reason'])}" if view.get("reason") else ""
+    click.echo(f"{view['source']}: {styled_state(view['state'])}{reason}")
     for line in trace_lines(view["trace"]):
         click.echo(line)
     for what, colour in (("errors", "red"), ("warnings", "yellow")):
@@ -282,12 +292,17 @@ def _line_of(text: str, pattern: str) -> int | None:
     return None if found is None else text.count("\n", 0, found.start()) + 1
 
 
-def _write_junit(path: Path, results: Sequence[Any]) -> None:
+def _write_junit(path: Path, results: Sequence[Any], folder: Path) -> None:
     failures = sum(not result.passed for result in results)
     suite = ET.Element("testsuite", name="gateway test", tests=str(len(results)), failures=str(failures))
     for result in results:
         case = ET.SubElement(
-            suite, "testcase", classname=result.source, name=result.name, file=result.file, line=str(result.line)
+            suite,
+            "testcase",
+            classname=result.source,
+            name=result.name,
+            file=str(folder / result.file),
+            line=str(result.line),
         )
         if not result.passed:
             ET.SubElement(case, "failure", message="the commands differ").text = result.difference

@@ -6,7 +6,7 @@ An example speaks of translation, so its request needs no signature. Listed keys
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -159,7 +159,7 @@ def _translation(source: Source, node: Node, folder: Path, report: Report) -> Tr
         except MappingError as error:
             problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
             return Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
-        return translate(source, msgspec.structs.replace(one, fetched=fetched), now=now)
+        return translate(source, msgspec.structs.replace(one, fetched=fetched), now=now, trace=True)
 
     translation = translate_request(source, arrival, now=now, run=run)
     for wanted in {one.fetch.name: one for one in asked}.values():
@@ -213,7 +213,7 @@ def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
     except OSError as error:
-        raise ValueError(f"the file '{name}' can't be read: {error.strerror}") from None
+        raise ValueError(f"the file '{name}' can't be read: {error.strerror}; looked for in {folder}") from None
 
 
 def _at(node: Node, *keys: str) -> Node | None:
@@ -279,6 +279,13 @@ def _compare_commands(expected: Node, translation: Translation, codes: Mapping[s
         return [f"expect takes a list of commands, or [] for none; found {expected.describe()}"]
     found: list[str] = []
     commands = translation.commands
+    if (forgotten := _forgotten_identify(expected, commands)) is not None:
+        order = ", ".join(command.command for command in commands)
+        made = f"made identify (rule '{forgotten.rule}') for '{forgotten.user_id}' too"
+        return [f"{made}, and expect does not list it; list the identify first, in order: {order}"]
+    if expected.items and translation.state is WebhookState.UNMATCHED:
+        whys = [f"  {line.rule}: {line.why}" for line in translation.trace]
+        return ["expected commands, and nothing was made: no rule matched", *whys]
     for number, item in enumerate(expected.items):
         call = next((key.text for key, _ in item.entries if key.text.lower() in CALLS), None)
         if call is None:
@@ -298,6 +305,15 @@ def _compare_commands(expected: Node, translation: Translation, codes: Mapping[s
     if found and translation.warnings:
         found.extend(f"warning: {warning.path}: {warning.message}" for warning in translation.warnings)
     return found
+
+
+def _forgotten_identify(expected: Node, commands: Sequence[Command]) -> Command | None:
+    """The first identify that was made, where all that expect lacks is the identifies."""
+    wanted = [key.text.lower() for item in expected.items for key, _ in item.entries if key.text.lower() in CALLS]
+    made = [command.command for command in commands]
+    if not wanted or "identify" in wanted or wanted != [name for name in made if name != "identify"]:
+        return None
+    return next((command for command in commands if command.command == "identify"), None)
 
 
 def _compare_command(item: Node, call: str, command: Command, codes: Mapping[str, Codes]) -> list[str]:

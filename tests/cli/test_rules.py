@@ -184,3 +184,93 @@ def test_the_schemas_are_json_schemas(words: tuple[str, ...], key: str) -> None:
     schema = json.loads(result.stdout)
     assert schema["$schema"].startswith("http://json-schema.org/draft-07")
     assert key in schema["properties"]
+
+
+def test_check_strict_counts_the_warnings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SHOP_SECRET")
+    assert ", no problems, 1 warning; version " in run("check").stdout
+    assert ", no problems, 1 warning (which --strict counts); version " in run("check", "--strict").stdout
+
+
+def test_check_of_a_folder_without_rules_says_so(tmp_path: Path) -> None:
+    (tmp_path / "empty" / "deeper").mkdir(parents=True)
+    (tmp_path / "empty" / "deeper" / "shop.yaml").write_text(shop.RULES)
+    result = run("check", str(tmp_path / "empty"))
+    assert result.exit_code == 0
+    assert result.stdout == f"nothing is served: no *.yaml stands directly in {tmp_path / 'empty'}\n"
+    assert run("check", str(tmp_path / "empty"), "--strict").exit_code == 1
+    assert json.loads(run("check", str(tmp_path / "empty"), "--strict", "--json").stdout)["ok"] is False
+
+
+def test_check_of_a_file_is_wrong_usage(tmp_path: Path) -> None:
+    result = run("check", str(tmp_path / "rules" / "shop.yaml"))
+    assert result.exit_code == 2
+    assert "shop.yaml is a file; DIR is the folder" in result.stderr
+
+
+def test_a_missing_folder_has_no_line(tmp_path: Path) -> None:
+    result = run("check", str(tmp_path / "nowhere"))
+    assert result.stderr.startswith(f"{tmp_path / 'nowhere'}: there is no such folder")
+
+
+def failing(tmp_path: Path, example: str) -> str:
+    """What ``gateway test`` says about one example."""
+    (tmp_path / "rules" / "shop.yaml").write_text(shop.RULES + "examples:\n" + example)
+    result = run("test", "--junit", str(tmp_path / "results.xml"))
+    assert result.exit_code == 1, result.output
+    [case] = ET.parse(tmp_path / "results.xml").getroot()
+    assert case.get("file") == str(tmp_path / "rules" / "shop.yaml")
+    assert f"{tmp_path / 'rules' / 'shop.yaml'}:24\n" in result.stdout
+    return result.stdout
+
+
+def test_a_forgotten_identify_is_one_difference(tmp_path: Path) -> None:
+    body = "{number: 1, customer: {id: u1}}"
+    said = failing(
+        tmp_path,
+        f"  - request: {{headers: {{X-Shop-Topic: orders/create}}, body: {body}}}\n"
+        "    expect: [{send_email: {userId: u1}}]\n",
+    )
+    assert "list the identify first, in order: identify, send_email" in said
+    assert "expected send_email" not in said
+
+
+def test_where_no_rule_matched_each_says_why(tmp_path: Path) -> None:
+    said = failing(
+        tmp_path,
+        "  - request: {headers: {X-Shop-Topic: orders/paid}, body: {number: 1}}\n"
+        "    expect: [{send_email: {userId: u1}}]\n",
+    )
+    assert "nothing was made: no rule matched" in said
+    assert "Order confirmation: $header.X-Shop-Topic is 'orders/paid', expected orders/create" in said
+    assert "Parcel on its way: $header.X-Shop-Topic" in said
+
+
+def test_a_missing_file_says_where_it_was_looked_for(tmp_path: Path) -> None:
+    said = failing(tmp_path, "  - request: {body: {file: samples/none.json}}\n    expect: []\n")
+    assert f"'samples/none.json' can't be read: No such file or directory; looked for in {tmp_path / 'rules'}" in said
+
+
+def test_another_asset_is_shown_with_its_path(tmp_path: Path) -> None:
+    said = failing(
+        tmp_path,
+        "  - request: {headers: {X-Shop-Topic: orders/create}, body: {number: 1, customer: {id: u1}}}\n"
+        "    expect: [{identify: {userId: u1}}, {send_email: {assetId: other}}]\n",
+    )
+    assert "send_email.assetId: expected text 'other', found text '202601-ORDER'" in said
+
+
+@pytest.mark.parametrize(
+    ("ignore", "body", "says"),
+    [
+        ("{$.livemode: false}", '{"livemode": false}', "$.livemode is false"),
+        ("{$.kind: [ping, test], $.n: {gte: 3}}", '{"kind": "test", "n": 4}', "$.kind is test and $.n is at least 3"),
+        ("{any: [{$.a: 1}, {$.b: 2}]}", '{"b": 2}', "$.b is 2"),
+        ("{not: {$.live: true}}", '{"live": 0}', "not: $.live is true"),
+        ("{not: {any: [{$.a: [1, 2]}, {$.b: 2}]}}", '{"b": 3}', "not: $.a is one of 1, 2 or $.b is 2"),
+    ],
+)
+def test_an_ignored_webhook_says_which_condition_held(tmp_path: Path, ignore: str, body: str, says: str) -> None:
+    (tmp_path / "rules" / "shop.yaml").write_text(shop.RULES.replace("{$.test: true}", ignore))
+    assert run("try", "shop", "-", input=body).stdout == f"shop: ignored: {says}\n"
+    assert json.loads(run("try", "shop", "-", "--json", input=body).stdout)["reason"] == says
