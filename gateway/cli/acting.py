@@ -10,6 +10,7 @@ import click
 from gateway.cli.group import FOUND
 from gateway.cli.output import json_option, print_json, print_table, printable, styled_state
 from gateway.cli.reader import View, reader, reader_options
+from gateway.cli.short_ids import whole_id
 
 
 def _acting(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -96,7 +97,11 @@ def _act(verb: str, options: dict[str, Any], **more: Any) -> None:
     }
     if sum(map(bool, (asked["ids"], asked["filter"], asked["all"]))) != 1:
         raise click.UsageError("which commands? Give IDs, or a filter, or --all; one of the three")
-    view = reader(server=server, store=store).act(verb, asked)
+    where = reader(server=server, store=store)
+    asked["ids"] = [whole_id(where, id) for id in asked["ids"]]
+    if "webhook" in asked["filter"]:
+        asked["filter"]["webhook"] = whole_id(where, asked["filter"]["webhook"])
+    view = where.act(verb, asked)
     if as_json:
         print_json(view)
     else:

@@ -74,7 +74,8 @@ async def demonstrate(*, once: bool, port: int, as_json: bool) -> int:
                 if not as_json:
                     if taken:
                         click.echo(f"port {port} is taken; the gateway is at the next free one")
-                    _addresses(address, address_of(sandbox_socket), admin_token)
+                    if not once:  # they end with it
+                        _addresses(address, address_of(sandbox_socket), admin_token)
                 sender = Sender(gateway, client, settings.rules, as_json=as_json)
                 status = await _until(stopped, sender.everything(began) if once else sender.keep_sending())
     if status is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import click
@@ -18,6 +19,10 @@ from gateway.cli.output import (
     zone_name,
 )
 from gateway.cli.reader import View, reader, reader_options
+from gateway.cli.short_ids import short_ids, whole_id
+
+BODY_LINES = 20
+"""Lines of a body that ``show`` prints."""
 
 _SINCE = "From this moment on: 2026-01-05T10:00:00Z, or a length of time ago: 2h, 7d."
 
@@ -47,9 +52,12 @@ def _asked(options: dict[str, Any]) -> dict[str, str]:
 @click.option("--type", "type", metavar="TYPE", help="Only those of this event type.")
 @click.option("--rules-version", metavar="VERSION", help="Only those that met this version of the rules.")
 @click.option("--errors/--no-errors", default=None, help="Only those with mapping errors, or only those without.")
+@click.option("--wide", is_flag=True, help="Whole ids.")
 @reader_options
 @json_option
-def webhooks(as_json: bool, server: str | None, store: str | None, errors: bool | None, **options: str | None) -> None:
+def webhooks(
+    wide: bool, as_json: bool, server: str | None, store: str | None, errors: bool | None, **options: str | None
+) -> None:
     """List webhooks, newest first.
 
     States: translated, unmatched, untranslatable, unparseable, ignored, fetching, quarantined.
@@ -65,6 +73,7 @@ def webhooks(as_json: bool, server: str | None, store: str | None, errors: bool 
     if as_json:
         print_json(page)
         return
+    shown = short_ids((row["id"] for row in page["items"]), wide=wide)
     print_table(
         (f"RECEIVED ({zone_name()})", "SOURCE", "TYPE", "STATE", "ERRORS", "REPEATS", "ID"),
         (
@@ -75,7 +84,7 @@ def webhooks(as_json: bool, server: str | None, store: str | None, errors: bool 
                 styled_state(row["state"]),
                 str(len(row["errors"])),
                 str(row["repeats"]),
-                row["id"],
+                shown[row["id"]],
             )
             for row in page["items"]
         ),
@@ -88,9 +97,10 @@ def webhooks(as_json: bool, server: str | None, store: str | None, errors: bool 
 @click.option("--destination", metavar="NAME", help="Only those for this destination.")
 @click.option("--command", metavar="NAME", help="Only send_email, start_journey, identify, track ...")
 @click.option("--webhook", metavar="ID", help="Only those of this webhook.")
+@click.option("--wide", is_flag=True, help="Whole ids, users and rules, and the destination.")
 @reader_options
 @json_option
-def commands(as_json: bool, server: str | None, store: str | None, **options: str | None) -> None:
+def commands(wide: bool, as_json: bool, server: str | None, store: str | None, **options: str | None) -> None:
     """List commands, newest first.
 
     States: waiting, pending, delivering, delivered, failed, held, unknown, expired, suppressed, dry_run, cancelled.
@@ -99,45 +109,68 @@ def commands(as_json: bool, server: str | None, store: str | None, **options: st
     Example:
       gateway commands --state failed --since 1d
     """
-    page = reader(server=server, store=store).commands(_asked(options))
+    asked = reader(server=server, store=store)
+    if options["webhook"] is not None:
+        options["webhook"] = whole_id(asked, options["webhook"])
+    page = asked.commands(_asked(options))
     if as_json:
         print_json(page)
         return
-    print_table(
-        (f"CREATED ({zone_name()})", "STATE", "COMMAND", "USER", "RULE", "DESTINATION", "ID", "REASON"),
+    shown = short_ids((row["id"] for row in page["items"]), wide=wide)
+    headers = (f"CREATED ({zone_name()})", "STATE", "COMMAND", "USER", "RULE", "DESTINATION", "ID", "REASON")
+    rows = [
         (
-            (
-                local_time(row["created_at"]),
-                styled_state(row["state"]),
-                row["command"],
-                printable(row["user_id"]),
-                row["rule"],
-                row["destination"],
-                row["id"],
-                printable(row.get("reason", "")),
-            )
-            for row in page["items"]
-        ),
-    )
+            local_time(row["created_at"])[0 if wide else len("2026-") :],
+            styled_state(row["state"]),
+            row["command"],
+            _cut(printable(row["user_id"]), None if wide else 12),
+            _cut(row["rule"], None if wide else 18),
+            row["destination"],
+            shown[row["id"]],
+            _reason(row),
+        )
+        for row in page["items"]
+    ]
+    columns = range(8) if wide else (0, 1, 2, 3, 4, 6, 7)
+    print_table([headers[column] for column in columns], ([row[column] for column in columns] for row in rows))
     _more(page)
+
+
+def _cut(text: str, width: int | None) -> str:
+    return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
+
+
+def _reason(row: View) -> str:
+    """Why a command is in its state; of a waiting one, until when."""
+    if row.get("reason") or row["state"] != "waiting":
+        return printable(row.get("reason", ""))
+    if "due_at" not in row and "not_before" not in row:
+        return "for its identify"
+    due = datetime.fromisoformat(max(row[name] for name in ("due_at", "not_before") if name in row)).astimezone()
+    today = due.date() == datetime.now(due.tzinfo).date()
+    return f"until {due.strftime('%H:%M' if today else '%Y-%m-%d %H:%M')} {zone_name()}"
 
 
 @click.command()
 @click.argument("id")
+@click.option("--body", "whole", is_flag=True, help=f"The whole body, not only its first {BODY_LINES} lines.")
 @reader_options
 @json_option
-def show(id: str, as_json: bool, server: str | None, store: str | None) -> None:
-    """Show one webhook: request, trace, commands, attempts. ID is that of a webhook, or of one of its commands.
+def show(id: str, whole: bool, as_json: bool, server: str | None, store: str | None) -> None:
+    """Show one webhook: trace, commands, attempts, request. ID is that of a webhook, or of one of its commands.
+
+    A short id, as the lists print it, is enough.
 
     \b
     Example:
-      gateway show 019a2f6e7c4d7d0c8f5b1e2d3c4b5a69
+      gateway show 019a2f6e7c4d7d0c
     """
-    view = reader(server=server, store=store).webhook(id.partition("-")[0])
+    asked = reader(server=server, store=store)
+    view = asked.webhook(whole_id(asked, id.partition("-")[0]))
     if as_json:
         print_json(view)
         return
-    for line in _webhook_lines(view):
+    for line in _webhook_lines(view, whole=whole):
         click.echo(line)
 
 
@@ -156,7 +189,8 @@ def replay(id: str, fetch: bool, rules: str | None, as_json: bool, server: str |
     Example:
       gateway replay 019a2f6e7c4d7d0c8f5b1e2d3c4b5a69
     """
-    view = reader(server=server, store=store, rules=rules).replay(id, fetch=fetch)
+    asked = reader(server=server, store=store, rules=rules)
+    view = asked.replay(whole_id(asked, id), fetch=fetch)
     if as_json:
         print_json(view)
         return
@@ -179,7 +213,7 @@ def _repeated(times: int) -> str:
     return f", repeated {'once' if times == 1 else f'{times} times'}" if times else ""
 
 
-def _webhook_lines(view: View) -> Iterable[str]:
+def _webhook_lines(view: View, *, whole: bool) -> Iterable[str]:
     yield f"{click.style('webhook', bold=True)} {view['id']}"
     yield f"  source     {view['source']}" + (f"  {printable(view['event_type'])}" if view["event_type"] else "")
     yield f"  received   {local_time(view['received_at'])} {zone_name()}{_repeated(view['repeats'])}"
@@ -195,17 +229,6 @@ def _webhook_lines(view: View) -> Iterable[str]:
         yield f"  next try   {local_time(view['next_try'])} {zone_name()}"
     for problem in view["errors"]:
         yield f"  {click.style('error', fg='red')}      {problem_line(problem)}"
-    yield click.style("request", bold=True)
-    behind = "/".join(part for part in (view["source"], view["path"]) if part)
-    query = f"?{view['query']}" if view["query"] else ""
-    yield f"  {view['method']} /hooks/{printable(behind + query)}"
-    for name, value in view["headers"]:
-        yield f"  {printable(name)}: {printable(value)}"
-    text = pretty(view["body"]) if view["body_encoding"] == "json" else str(view["body"])
-    for line in text.splitlines():
-        yield f"  {printable(line)}"
-    for fetched in view.get("fetches", ()):
-        yield from _fetched_lines(fetched)
     yield click.style("trace", bold=True)
     for line in trace_lines(view["trace"]):
         yield line
@@ -215,6 +238,21 @@ def _webhook_lines(view: View) -> Iterable[str]:
         yield f"  {click.style('warning', fg='yellow')}    {problem_line(warning)}"
     for command in view["commands"]:
         yield from _command_lines(command)
+    for fetched in view.get("fetches", ()):
+        yield from _fetched_lines(fetched)
+    yield click.style("request", bold=True)
+    behind = "/".join(part for part in (view["source"], view["path"]) if part)
+    query = f"?{view['query']}" if view["query"] else ""
+    yield f"  {view['method']} /hooks/{printable(behind + query)}"
+    for name, value in view["headers"]:
+        yield f"  {printable(name)}: {printable(value)}"
+    text = pretty(view["body"]) if view["body_encoding"] == "json" else str(view["body"])
+    lines = text.splitlines()
+    shown = lines if whole or len(lines) <= BODY_LINES + 1 else lines[:BODY_LINES]
+    for line in shown:
+        yield f"  {printable(line)}"
+    if len(shown) < len(lines):
+        yield f"  … {len(lines) - len(shown)} more lines: --body prints them all"
 
 
 def _fetched_lines(fetched: View) -> Iterable[str]:

@@ -97,7 +97,8 @@ def _banner(status: dict[str, Any], address: str, *, made_token: str | None, as_
     if not status["sources"]:
         click.echo("  source        none; see gateway library and gateway add")
     for destination in status["destinations"]:
-        state = click.style("ready", fg="green")
+        # Its address was not reached yet: the first command does that.
+        state = click.style("token set", fg="green")
         if destination["disabled"]:
             state = click.style(f"its commands wait: {destination['disabled']}", fg="red")
         click.echo(f"  destination   {destination['name']}  {state}")

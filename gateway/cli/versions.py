@@ -76,14 +76,16 @@ def rules(
 def _print_versions(views: Iterable[View]) -> None:
     def rows() -> Iterable[tuple[str, ...]]:
         for view in views:
-            spans = view["served"] or [None]
-            for number, span in enumerate(reversed(spans)):
-                since = "never" if span is None else local_time(span["since"])
-                until = "-" if span is None else "now" if span["until"] is None else local_time(span["until"])
-                count = str(view["webhooks"]) if number == 0 else ""
-                yield view["version"], since, until, count, view["revision"] or "-"
+            *before, last = view["served"] or [None]
+            since = "never" if last is None else local_time(last["since"])
+            until = "-" if last is None else "now" if last["until"] is None else local_time(last["until"])
+            earlier = ", ".join(f"{local_time(span['since'])} to {local_time(span['until'])}" for span in before[::-1])
+            yield view["version"], since, until, str(view["webhooks"]), (view["revision"] or "-")[:12], earlier
 
-    print_table(("VERSION", f"SERVED FROM ({zone_name()})", "TO", "WEBHOOKS", "GIT REVISION"), rows())
+    table = list(rows())
+    headers = ("VERSION", f"SERVED FROM ({zone_name()})", "TO", "WEBHOOKS", "GIT REVISION", "AND BEFORE THAT")
+    shown = len(headers) if any(row[-1] for row in table) else len(headers) - 1
+    print_table(headers[:shown], (row[:shown] for row in table))
 
 
 def _print_rules(view: View) -> None:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from gateway.cli.reading import _reason, _webhook_lines
+from gateway.cli.short_ids import short_ids, whole_id
+from gateway.errors import UnreadableRequest
 from gateway.intilery.sandbox import create_sandbox
 from tests import shop
 from tests.servers import running
@@ -82,10 +86,15 @@ def test_a_list_for_people_has_headers_and_says_where_it_goes_on(past: Past) -> 
     assert result.exit_code == 0
     head, *rows = result.stdout.splitlines()
     assert head.startswith("RECEIVED (")
-    assert [row.split()[-1] for row in rows] == [past.unparseable, past.unmatched]
+    shown = [row.split()[-1] for row in rows]
+    assert [len(id) for id in shown] == [16, 16]
+    assert past.unparseable.startswith(shown[0])
+    assert past.unmatched.startswith(shown[1])
+    wide = run("webhooks", "--limit", "2", "--wide").stdout.splitlines()[1:]
+    assert [row.split()[-1] for row in wide] == [past.unparseable, past.unmatched]
     assert "--cursor " in result.stderr
     cursor = result.stderr.split()[-1]
-    assert past.delivered in run("webhooks", "--cursor", cursor).stdout
+    assert past.delivered[:16] in run("webhooks", "--cursor", cursor).stdout
     assert "\x1b" not in result.stdout
 
 
@@ -118,7 +127,57 @@ def test_show_tells_the_whole_story(past: Past) -> None:
         "accepted 200",
     ):
         assert part in result.stdout, part
+    parts = ("trace\n", "command ", "attempt at", "request\n", '"customer"')
+    places = [result.stdout.index(part) for part in parts]
+    assert places == sorted(places)
     assert read("show", past.delivered)["trace"][0]["matched"] is True
+
+
+def test_show_shortens_a_long_body(past: Past) -> None:
+    view = read("show", past.delivered) | {"body": {"lines": list(range(50))}}
+    short = list(_webhook_lines(view, whole=False))
+    assert short[-1] == "  … 34 more lines: --body prints them all"
+    assert short[-2] == "      17,"
+    assert list(_webhook_lines(view, whole=True))[-1] == "  }"
+
+
+def test_a_short_id_is_enough(past: Past) -> None:
+    row = run("commands", "--limit", "1").stdout.splitlines()[1].split()
+    short = next(cell for cell in row if re.fullmatch(r"[0-9a-f]{16}-[0-9a-f]{4}", cell))
+    whole = read("commands", "--limit", "1")["items"][0]["id"]
+    assert whole.startswith(past.delivered)
+    assert read("show", short)["id"] == read("show", past.delivered[:16])["id"] == past.delivered
+    assert {row["webhook"] for row in read("commands", "--webhook", past.delivered[:16])["items"]} == {past.delivered}
+    assert read("replay", past.delivered[:16])["id"] == past.delivered
+    refused = run("retry", short, "--dry-run")
+    assert refused.exit_code == 1
+    assert whole in refused.stderr  # delivered, and so nothing to send again
+    of_all = run("show", past.delivered[:8])
+    assert of_all.exit_code == 1
+
+
+def test_an_ambiguous_id_says_so(past: Past) -> None:
+    class Two:
+        """A reader that knows two webhooks of one millisecond."""
+
+        def webhooks(self, asked: Any) -> Any:
+            return {"items": [{"id": past.delivered}, {"id": past.delivered[:-1] + "x"}], "next": None}
+
+    with pytest.raises(UnreadableRequest, match="is the beginning of 2 ids"):
+        whole_id(cast("Any", Two()), past.delivered[:16])
+
+
+def test_short_ids_differ_as_whole_ones_do() -> None:
+    ids = ["0" * 18 + "1" * 14, "0" * 32, "a" * 32 + "-" + "b" * 12]
+    assert list(short_ids(ids).values()) == ["0" * 18 + "11", "0" * 20, "a" * 20 + "-" + "b" * 8]
+    assert list(short_ids(ids, wide=True).values()) == ids
+
+
+def test_a_waiting_command_says_until_when() -> None:
+    assert _reason({"state": "waiting"}) == "for its identify"
+    assert _reason({"state": "waiting", "due_at": "2031-01-05T08:00:00.000Z"}).startswith("until 2031-01-0")
+    assert _reason({"state": "waiting", "due_at": "2031-01-05T08:00:00.000Z", "reason": "quiet hours"}) == "quiet hours"
+    assert _reason({"state": "pending"}) == ""
 
 
 def test_show_takes_the_id_of_a_command_too(past: Past) -> None:
