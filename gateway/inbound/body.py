@@ -104,10 +104,12 @@ def unreadable(
     source: Source, webhook: Webhook, reason: str, *, state: WebhookState = WebhookState.UNPARSEABLE
 ) -> Webhook:
     """A webhook whose parts can't be told, with the reason. What may not be kept can't be taken out of its body, so
-    nothing of that is kept where the source says ``redact``."""
+    nothing of that is kept where the source says ``redact``, or shows its secret there."""
     if hides_body(source) and webhook.body:
+        asked = any(redaction.by == "redact" and redaction.header is None for redaction in source.redact)
+        why = "the source says redact" if asked else "it may hold the secret of verify"
         return msgspec.structs.replace(
-            webhook, state=state, body=b"", reason=f"{reason}; its body is not kept, for the source says redact"
+            webhook, state=state, body=b"", reason=f"{reason}; its body is not kept, for {why}"
         )
     return msgspec.structs.replace(webhook, state=state, reason=reason)
 

@@ -160,6 +160,17 @@ def secrets_of(scheme: Scheme) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
+def body_secrets(scheme: Scheme) -> tuple[str, ...]:
+    """The dotted paths of the body at which shared secrets stand."""
+    match scheme:
+        case Body():
+            return (scheme.path,)
+        case AllOf() | AnyOf():
+            return tuple(dict.fromkeys(path for part in scheme.schemes for path in body_secrets(part)))
+        case _:
+            return ()
+
+
 def needs_url(scheme: Scheme) -> bool:
     """Whether the source must say its ``public_url``, because the sender signs it."""
     match scheme:

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.inbound.authentication import SchemeProblem, scheme_from
 from gateway.inbound.challenges import challenge_secrets
-from gateway.inbound.schemes import needs_url, secrets_of
+from gateway.inbound.schemes import body_secrets, needs_url, secrets_of
 from gateway.intilery.contract import Destination
 from gateway.rules.body_terms import compile_body
 from gateway.rules.challenge_terms import compile_challenges
@@ -23,6 +23,7 @@ from gateway.rules.model import Rule, Source
 from gateway.rules.nodes import Node, YAMLFile
 from gateway.rules.problems import did_you_mean
 from gateway.rules.readings import Entries, Reader
+from gateway.rules.redaction import of_secret
 from gateway.rules.respond import compile_respond
 from gateway.rules.scope import Codes, Names
 from gateway.rules.source_terms import read_events, read_limits, read_redact, read_retention
@@ -69,7 +70,9 @@ class SourceCompiler:
         name = self._source_name(root, keys)
         zone = self._zone(keys)
         path, parts = self._path(keys)
-        redact = read_redact(keys, self.read)
+        verify = self._verify(root, keys)
+        shown = () if verify is None else body_secrets(verify)
+        redact = (*read_redact(keys, self.read), *(of_secret(place, batch="events" in keys) for place in shown))
         events = read_events(keys, self.read)
         names = self.read.names = Names(
             path_parts=parts,
@@ -88,7 +91,6 @@ class SourceCompiler:
                 self.report(node, f"defaults takes a mapping of rule keys; found {node.describe()}")
             else:
                 defaults = check_keys(node, DEFAULT_KEYS, "defaults", self.report)
-        verify = self._verify(root, keys)
         destination = self._destination(keys)
         rules = RuleCompiler(
             self.read,
@@ -106,6 +108,10 @@ class SourceCompiler:
         compiled = self._rules(keys, rules)
         title = self.read.text(keys, "title")
         body = compile_body(keys, self.read)
+        if shown and body is not None and (body.kind != "json" or body.form_field is not None):
+            self.report(
+                keys["verify"][1], f"verify reads {shown[0]} of a JSON body, and body says it is something else"
+            )
         challenges = compile_challenges(keys, self.read)
         max_body, max_rate = read_limits(keys, self.read)
         retention = read_retention(keys, self.read)

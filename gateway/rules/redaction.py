@@ -2,7 +2,7 @@
 
 A path of names, indexes, wildcards and ``..`` says where; what stands there becomes ``[redacted]``, in the store, in
 traces and for rules alike. Rules that read such a path are refused when the file is loaded, as they would only ever see
-that word.
+that word. The secret that ``verify: body`` reads is such a place without being named: see :func:`of_secret`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REDACTED = "[redacted]"
 _BATCH = re.compile(r"\$batch(?=$|[.\[])")
 _HEADER = re.compile(r"\$header(?:\.([\w-]+)|\['([^']+)'\]|\[\"([^\"]+)\"\])")
 
-Step = tuple[str, ...] | tuple[int, ...] | None
+Step = tuple[str | int, ...] | None
 """Names, indexes, or None for every child."""
 Erase = Callable[[Any], bool]
 """Replaces, in place, what stands below a value; whether anything did."""
@@ -37,6 +37,8 @@ class Redaction(msgspec.Struct, frozen=True, kw_only=True):
     """The name of a header, in lower case, where it is one that is taken out."""
     batch: bool = False
     """Whether it begins at ``$batch``, the whole body around the elements that ``events`` names."""
+    by: str = "redact"
+    """The key of the rules file that asks for it."""
 
     def erase(self, body: Any) -> bool:
         """Take out of a parsed body, in place, what this path names; whether there was anything."""
@@ -67,6 +69,19 @@ def compile_redaction(text: str) -> Redaction:
     if not steps:
         raise PathProblem(f"{text} is the whole body; redact names places in it, such as {text}.card.number")
     return Redaction(text=text, steps=tuple(steps), batch=batch)
+
+
+def of_secret(dotted: str, *, batch: bool) -> Redaction:
+    """The place of a shared secret in the body, as ``verify: body`` names it: names and positions between dots.
+
+    ``batch`` says that the source takes its bodies apart, so that the path begins at ``$batch``.
+    """
+    steps: list[tuple[bool, Step]] = []
+    for name in dotted.split("."):
+        position = (int(name),) if name.isascii() and name.isdecimal() and len(name) < 7 else ()
+        steps.append((False, (name, *position)))
+    root = "$batch" if batch else "$"
+    return Redaction(text=f"{root}.{dotted}", steps=tuple(steps), batch=batch, by="verify")
 
 
 def _flatten(ast: Any, steps: list[tuple[bool, Step]], *, deep: bool) -> bool:

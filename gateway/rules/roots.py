@@ -86,7 +86,7 @@ def compile_source(path: str, at: int, names: Names) -> Evaluate:
 
 def _refuse_redacted(path: str, at: int, names: Names) -> None:
     if names.redacted and (hidden := hidden_by(path, names.redacted)) is not None:
-        raise ExpressionProblem(f"{path} can't be read here: redact takes {hidden.text} out", at)
+        raise ExpressionProblem(f"{path} can't be read here: {hidden.by} takes {hidden.text} out", at)
 
 
 def body_path(text: str, at: int) -> Path:
@@ -159,7 +159,7 @@ def _named(root: str, rest: str, at: int, at_rest: int, names: Names) -> Evaluat
     if root == "header":
         lower = name.lower()
         if (hidden := hidden_header(lower, names.redacted)) is not None:
-            raise ExpressionProblem(f"$header.{name} can't be read here: redact takes {hidden.text} out", at)
+            raise ExpressionProblem(f"$header.{name} can't be read here: {hidden.by} takes {hidden.text} out", at)
         return lambda scope: scope.headers.get(lower, MISSING)
     if root == "query":
         return lambda scope: scope.query.get(name, MISSING)

@@ -28,6 +28,21 @@ rules:
   - name: All
     track: {userId: $.id, event: Happened, properties: {whole: $}}
 """
+TOKEN = """\
+source: token
+verify: {body: {path: auth.0.token, secret: $env.SHOP_SECRET}}
+rules:
+  - name: All
+    track: {userId: $.id, event: Happened, properties: {whole: $}}
+"""
+TOKENS = """\
+source: tokens
+verify: [{header: {name: X-Token, secret: $env.SHOP_SECRET}}, {body: {path: token, secret: $env.SHOP_SECRET}}]
+events: $.list[*]
+rules:
+  - name: All
+    track: {userId: $.id, event: Happened, properties: {whole: $batch}}
+"""
 LEDGER = """\
 source: ledger
 verify: none
@@ -66,6 +81,8 @@ limits: {rate: 30/m}
 """
 TEXTS = {
     "people": PEOPLE,
+    "token": TOKEN,
+    "tokens": TOKENS,
     "ledger": LEDGER,
     "cloud": CLOUD,
     "soap": SOAP,
@@ -125,6 +142,31 @@ async def test_what_is_redacted_is_on_no_disk(app: Starlette, hooks: httpx.Async
     for secret in (b"4242-0001", b"078-05-1120", b"ada-secret"):
         assert secret not in on_disk
         assert secret.decode() not in shown.text
+
+
+async def test_the_secret_that_a_body_shows_is_not_kept(
+    app: Starlette, hooks: httpx.AsyncClient, tmp_path: Path
+) -> None:
+    secret = shop.SECRET
+    each = {
+        "token": {"id": 1, "auth": [{"token": secret, "kind": "old"}]},
+        "tokens": {"token": secret, "list": [{"id": 2}]},
+    }
+    for source, body in each.items():
+        answer = await hooks.post(f"/hooks/{source}", json=body)
+        assert answer.status_code == 200
+        shown = await hooks.get(f"/api/webhooks/{answer.json()['id']}", headers=shop.bearer())
+        assert "[redacted]" in shown.text
+        assert secret not in shown.text
+        replayed = await hooks.post("/api/replay", json={"id": answer.json()["id"]}, headers=shop.bearer())
+        assert replayed.json()["state"] == "translated"
+    # Proved by its header, and unreadable.
+    answer = await hooks.post("/hooks/tokens", content=f'{{"token": "{secret}"'.encode(), headers={"x-token": secret})
+    assert answer.status_code == 200
+    kept = await shop.gateway_of(app).store.webhook(answer.json()["id"])
+    assert kept.body == b""
+    assert str(kept.reason).endswith("; its body is not kept, for it may hold the secret of verify")
+    assert secret.encode() not in bytes_on_disk(tmp_path)
 
 
 async def test_a_form_is_kept_as_the_json_that_it_says(app: Starlette, hooks: httpx.AsyncClient) -> None:

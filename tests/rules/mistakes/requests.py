@@ -84,6 +84,16 @@ REQUESTS = (
         ),
     ),
     Mistake(
+        "rule reads the secret of verify",
+        "source: s\nverify:\n  body: {path: auth.token, secret: $env.S}\ndedup_key: $.auth.token\n",
+        ("4:12: $.auth.token can't be read here: verify takes $.auth.token out",),
+    ),
+    Mistake(
+        "secret in a body that is no json",
+        "source: s\nverify:\n  body: {path: token, secret: $env.S}\nbody: text\n",
+        ("3:3: verify reads token of a JSON body, and body says it is something else",),
+    ),
+    Mistake(
         "key reads what is redacted",
         source("redact: [$..email, $header.X-Person]\ndedup_key: [$.person.email, $header.x-person]"),
         (
