@@ -58,7 +58,8 @@ RULE_KEYS: Mapping[str, str] = {
     "limit": "a cap per person, counted when commands leave; what is over it is suppressed. In a rule it counts that "
     "rule's commands, under defaults all of the file's, with shared: NAME those of every rule that shares the name: "
     "{per: $.customer.id, at_most: 3, within: 1d}",
-    "quiet_hours": 'hold until the morning: {from: "21:00", to: "08:00", zone: Europe/London}',
+    "quiet_hours": 'hold until the morning: {from: "21:00", to: "08:00", zone: Europe/London}; the source\'s zone '
+    "unless given",
     "expires": "never after this long (from receipt), or after this moment",
     "priority": "higher leaves first among what is due; 0 unless given",
     "on_unknown_outcome": "what to do with a command that was written and not answered: retry, hold or verify",

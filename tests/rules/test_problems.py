@@ -120,6 +120,12 @@ def test_secrets_that_are_not_set_are_pointed_at(tmp_path: Path) -> None:
     ]
 
 
+def test_what_stands_in_no_file_names_none(tmp_path: Path) -> None:
+    (warning,) = load(written(tmp_path, {"shop.yaml": f"{HEAD}rules: []\n"}), environ={}).warnings
+    assert str(warning) == "destination 'default' is disabled: INTILERY_CLIENT_ID is not set; its commands wait"
+    assert (warning.file, warning.excerpt) == ("", "")
+
+
 # -- excerpts ------------------------------------------------------------------------------------------------------
 
 

@@ -11,9 +11,11 @@ from gateway.rules.schema.shapes import ANY_TEXT, Schema
 
 EXAMPLE_WORDS: Final = {
     "name": "what the example shows, as a sentence",
-    "now": "when the webhook is received: 2026-01-05T10:00:00Z; this moment where nothing is said",
+    "now": "when the webhook is received: 2026-01-05T10:00:00Z; this moment where nothing is said, so that rules with "
+    "quiet hours, delays or ages need it",
     "request": "the webhook, without its signature",
-    "expect": "the commands that it becomes, all of them and in order; [] for none. Listed fields must match",
+    "expect": "the commands that it becomes, all of them and in order; [] for none. Listed fields must match, "
+    "others are free; {$exact: {…}} forbids others in that one object",
     "expect_error": "the mapping error: rule, field, path, a part of the message, element",
     "expect_state": "the webhook's state: translated, unmatched, ignored, untranslatable, unparseable",
     "method": "POST unless given",
@@ -21,7 +23,7 @@ EXAMPLE_WORDS: Final = {
     "query": "the query of the address, by name",
     "headers": "the headers, by name",
     "fetched": "what fetch got, by name: {order: {email: ada@example.com}}",
-    "body": "the body as YAML, or {file: samples/order.json}",
+    "body": "the body as YAML, or {file: samples/order.json}, looked for in the rules folder",
 }
 
 
