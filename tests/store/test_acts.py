@@ -158,6 +158,35 @@ async def test_a_settled_identify_lets_go_of_what_waits_for_it_after_the_gap(sto
     assert (await one(store, at=10 + GAP.total_seconds())).command.id == command.id
 
 
+async def test_a_held_identify_that_is_settled_as_delivered_lets_go_of_what_was_held_for_it(store: Store) -> None:
+    identify, command, later = await identify_and(store, {}, {"not_before": after(100)})
+    await ended(store, await one(store), S.HELD, reason="did it arrive?")
+    assert (await store.command(command.id)).reason == "its identify was held: did it arrive?"
+    await act(store, Act.DELIVERED, identify)
+    due = after(10) + GAP
+    assert [(it.state, it.reason, it.due_at) for it in [await store.command(command.id)]] == [(S.WAITING, None, due)]
+    assert await claimed(store, at=10 + GAP.total_seconds() / 2) == []
+    claim = await one(store, at=10 + GAP.total_seconds())
+    assert claim.command.id == command.id
+    await ended(store, claim, at=20)
+    assert (await one(store, at=100)).command.id == later.id
+
+
+async def test_what_was_held_for_a_reason_of_its_own_stays_when_its_identify_is_settled(store: Store) -> None:
+    identify, command = await identify_and(store, {})
+    await ended(store, await one(store), S.HELD)
+    await act(store, Act.RETRY, command)
+    await ended(store, await one(store, at=10), S.HELD, at=11, reason="did it arrive?")
+    await act(store, Act.DELIVERED, identify, at=12)
+    assert await state_of(store, command) is S.HELD
+
+
+async def test_an_identify_and_what_is_held_for_it_are_settled_together(store: Store) -> None:
+    identify, command = await identify_and(store, {})
+    await ended(store, await one(store), S.HELD)
+    assert await act(store, Act.DELIVERED, identify, command) == [S.DELIVERED, S.DELIVERED]
+
+
 async def test_a_cancelled_identify_holds_what_waits_for_it(store: Store) -> None:
     identify, command = await identify_and(store, {})
     await act(store, Act.CANCEL, identify)

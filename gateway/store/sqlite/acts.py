@@ -12,7 +12,7 @@ import msgspec
 from gateway.errors import Conflict, NotFound
 from gateway.model import Command, CommandState
 from gateway.store import ACTS_ON, Act, Acted
-from gateway.store.sqlite.line import hold, move_up, release
+from gateway.store.sqlite.line import HELD_WITH, hold, move_up, release
 from gateway.store.sqlite.rows import COMMAND_COLUMNS, command, maybe_micros, maybe_octets, micros, moment, octets
 from gateway.store.sqlite.terms import OnceClaims, give_back
 
@@ -20,6 +20,11 @@ _FIND = "SELECT seq, {columns}, body FROM commands JOIN bodies ON command_seq = 
     "{columns}", COMMAND_COLUMNS
 )
 _IDENTIFY = "SELECT state, finished_at FROM commands WHERE id = ?"
+# A command waits for an identify of its own webhook only, so the webhook's few commands are all that is looked at.
+_HELD_FOR = """
+SELECT seq, {columns}, body FROM commands INDEXED BY commands_by_webhook JOIN bodies ON command_seq = seq
+WHERE webhook_id = ? AND after_id = ? AND state = 'held' AND substr(reason, 1, ?) = ? ORDER BY seq
+""".replace("{columns}", COMMAND_COLUMNS)
 _MAYBE_REACHED = "SELECT EXISTS (SELECT 1 FROM attempts WHERE command_seq = ? AND outcome = 'unknown')"
 # Who is looked up stands at the head of the line and stays there while it is pending.
 _WRITE = """
@@ -142,11 +147,37 @@ def _do(db: sqlite3.Connection, seq: int, one: Command, asked: Asked, *, gap: ti
     )
     if asked.act is Act.DELIVERED:
         release(db, [one.id], micros(now + gap))
+        for dependent_seq, dependent in _held_for(db, one):
+            _let_go(db, dependent_seq, dependent, now, gap=gap)
     elif asked.act is Act.CANCEL:
         if not db.execute(_MAYBE_REACHED, (seq,)).fetchone()[0]:
             give_back(db, [one.id])
         hold(db, [(one.id, CommandState.CANCELLED, changed.reason)])
     return changed
+
+
+def _held_for(db: sqlite3.Connection, identify: Command) -> list[tuple[int, Command]]:
+    """What is held for no other reason than that this identify did not arrive."""
+    reason = octets(HELD_WITH)
+    rows = db.execute(_HELD_FOR, (identify.webhook_id, identify.id, len(reason), reason)).fetchall()
+    return [(row[0], command(row[1:])) for row in rows]
+
+
+def _let_go(db: sqlite3.Connection, seq: int, one: Command, now: datetime, *, gap: timedelta) -> None:
+    """It waits for its time, as if its identify had been accepted now. What expired meanwhile does so in its line."""
+    state, blocked_by, due_at = _again(db, one, now, gap=gap)
+    db.execute(
+        _WRITE,
+        {
+            "seq": seq,
+            "state": state.value,
+            "blocked_by": blocked_by,
+            "due_at": maybe_micros(due_at),
+            "reason": None,
+            "finished_at": None,
+            "retried_at": micros(now),
+        },
+    )
 
 
 def _again(

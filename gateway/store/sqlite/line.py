@@ -60,6 +60,8 @@ WHERE EXISTS (SELECT 1 FROM commands AS c INDEXED BY line_head
               WHERE c.destination = v.column2 AND c.user_id = v.column3 AND c.head = 1)
 """
 
+HELD_WITH = "its identify was "
+"""With this begins why a command is held whose identify did not arrive."""
 _WORDS = {
     CommandState.FAILED: "refused",
     CommandState.HELD: "held",
@@ -105,4 +107,4 @@ def hold(db: sqlite3.Connection, endings: Sequence[tuple[str, CommandState, str 
 
 def held_because(state: CommandState, reason: str | None) -> str:
     """Why a command is held whose identify is in ``state``."""
-    return f"its identify was {_WORDS.get(state, state.value)}" + (f": {reason}" if reason else "")
+    return f"{HELD_WITH}{_WORDS.get(state, state.value)}" + (f": {reason}" if reason else "")
