@@ -17,17 +17,26 @@ class Rates:
         self._buckets: dict[str, tuple[float, float]] = {}
         """By source: how many tokens there were, and when."""
 
+    def lack(self, source: str, rate: float) -> float:
+        """As :meth:`wait`, but take nothing: what is not proved yet may be a stranger's."""
+        return self._lack(self._tokens(source, rate, self._clock()), rate)
+
     def wait(self, source: str, rate: float) -> float:
         """Take a token of a source that has ``rate`` of them a second; 0, or the seconds until there is one.
 
         The rate may change from call to call, as rules are loaded again.
         """
         now = self._clock()
+        tokens = self._tokens(source, rate, now)
+        lack = self._lack(tokens, rate)
+        self._buckets[source] = (tokens if lack else tokens - 1.0, now)
+        return lack
+
+    def _tokens(self, source: str, rate: float, now: float) -> float:
         burst = max(1.0, rate * BURST_SECONDS)
         tokens, at = self._buckets.get(source, (burst, now))
-        tokens = min(burst, tokens + (now - at) * rate)
-        if tokens < 1.0:
-            self._buckets[source] = (tokens, now)
-            return (1.0 - tokens) / rate
-        self._buckets[source] = (tokens - 1.0, now)
-        return 0.0
+        return min(burst, tokens + (now - at) * rate)
+
+    @staticmethod
+    def _lack(tokens: float, rate: float) -> float:
+        return (1.0 - tokens) / rate if tokens < 1.0 else 0.0

@@ -74,6 +74,11 @@ verify: none
 events: $.list[*]
 respond: {body: "{{ $batch.list | size }} of {{ $batch.name }}"}
 """
+GUARDED = """\
+source: guarded
+verify: {header: {name: X-Token, secret: $env.SHOP_SECRET}}
+limits: {rate: 30/m}
+"""
 SLOW = """\
 source: slow
 verify: none
@@ -89,6 +94,7 @@ TEXTS = {
     "quiet": QUIET,
     "many": MANY,
     "slow": SLOW,
+    "guarded": GUARDED,
 }
 
 
@@ -301,9 +307,20 @@ async def test_over_its_rate_a_source_is_told_to_come_again(app: Starlette, hook
     assert (await hooks.post("/hooks/ledger", json={})).status_code == 200
 
 
+async def test_strangers_do_not_use_up_a_rate(hooks: httpx.AsyncClient) -> None:
+    for number in range(5):
+        stranger = await hooks.post("/hooks/guarded", json={"id": number}, headers={"x-token": "guessed"})
+        assert stranger.status_code == 401
+    token = {"x-token": shop.SECRET}
+    statuses = [(await hooks.post("/hooks/guarded", json={"id": n}, headers=token)).status_code for n in range(3)]
+    assert statuses[0] == 200
+    assert 429 in statuses
+
+
 def test_tokens_come_back_with_time() -> None:
     clock = [0.0]
     rates = Rates(lambda: clock[0])
+    assert [rates.lack("s", 10) for _ in range(100)] == [0.0] * 100
     taken = [rates.wait("s", 10) for _ in range(21)]
     assert taken[:20] == [0.0] * 20
     assert taken[20] == pytest.approx(0.1)

@@ -83,8 +83,8 @@ mapping is JSON. `$webhook.id` of a repeat is the first one's id. With `events`,
 known; where the body can't be read, both are missing."""
 
 _LIMITED = """\
-The rate counts requests, before anything of them is read or verified, in each gateway process by itself; twice the rate
-of a second may come at once. What is over it is answered 429 with `Retry-After`."""
+The rate counts requests that were verified, so that nobody else can use it up, in each gateway process by itself; twice
+the rate of a second may come at once. What is over it is answered 429 with `Retry-After`, before its body is read."""
 
 _KEPT = """\
 `retention` counts from the receipt: a length of an hour or more. What is older goes, with its body, commands and
