@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -18,7 +19,9 @@ from typing import Any
 
 import pytest
 
+from gateway.cli.server import HEAD_SECONDS, BoundedHead
 from tests import shop
+from tests.servers import running
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -165,6 +168,51 @@ def test_headers_without_end_are_refused(tmp_path: Path) -> None:
                 assert answer == b"" or answer.startswith(b"HTTP/1.1 400")
         body = shop.order()
         assert post(banner["address"], body, {**shop.headers(body), "X-Big": "a" * 8000})["status"] == "accepted"
+
+
+async def closes(port: int, *pieces: bytes, every: float = 0.0) -> bytes:
+    """What a connection gets that sends these pieces and then nothing, until the server closes it."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        for piece in pieces:
+            writer.write(piece)
+            await asyncio.sleep(every)
+        return await asyncio.wait_for(reader.read(), 10)
+    except ConnectionError:
+        return b""
+    finally:
+        writer.close()
+
+
+REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+async def test_a_connection_without_a_whole_head_is_closed(tmp_path: Path) -> None:
+    class Hasty(BoundedHead):
+        head_seconds = 0.2
+
+    assert BoundedHead.head_seconds == HEAD_SECONDS == 10
+    app = shop.shop_app(tmp_path, GATEWAY_ROLE="receive")
+    # Longer than this test waits, so that whatever closes is not uvicorn's wait for the next request.
+    async with running(app, http=Hasty, timeout_keep_alive=100) as url:
+        port = int(url.rpartition(":")[2])
+        assert await closes(port) == b""
+        assert await closes(port, b"POST /hooks/shop HTTP/1.1\r\nHost:") == b""
+        assert await closes(port, *[b"GET / HTTP/1.1\r\n", *[b"X: a\r\n"] * 10], every=0.05) == b""
+        # The second request of a connection, and line ends that begin none.
+        for rest in (b"POST /hooks", b"\r\n"):
+            answer = await closes(port, REQUEST, rest, every=0.05)
+            assert answer.startswith(b"HTTP/1.1 200")
+            assert answer.count(b"HTTP/1.1") == 1
+        # A connection between whole requests stays.
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in range(2):
+            writer.write(REQUEST)
+            assert b"200 OK" in await reader.readuntil(b"\r\n\r\n")
+            await reader.readuntil(b"}")
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(reader.read(1), 0.6)
+        writer.close()
 
 
 def test_the_sandbox_alone_says_how_to_send_to_it() -> None:
