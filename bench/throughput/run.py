@@ -101,12 +101,12 @@ def serving(command: Sequence[str], *, core: str, port: int, folder: Path, **env
                 process.wait()
 
 
-def wrk(url: str, *, lines: Path, seconds: int, connections: int) -> dict[str, float]:
+def wrk(url: str, *, lines: Path, seconds: int, connections: int, core: str) -> dict[str, float]:
     """Load an address; give what post.lua says."""
     run = f"{time.time_ns():x}"
     # fmt: off
     command = [
-        "taskset", "-c", LOAD_CORE, "wrk", "--threads", "1", "--connections", str(connections),
+        "taskset", "-c", core, "wrk", "--threads", "1", "--connections", str(connections),
         "--duration", f"{seconds}s", "--timeout", "10s", "--script", str(HERE / "post.lua"), url, "--", str(lines), run,
     ]
     # fmt: on
@@ -139,8 +139,8 @@ def echo(options: argparse.Namespace, folder: Path, lines: Path) -> dict[str, fl
     port = free_port()
     with serving([sys.executable, str(HERE / "echo.py"), str(port)], core=SERVER_CORE, port=port, folder=folder) as pid:
         url = f"http://127.0.0.1:{port}/hooks/shopify"
-        wrk(url, lines=lines, seconds=options.warm_up, connections=options.connections)
-        result = wrk(url, lines=lines, seconds=options.seconds, connections=options.connections)
+        wrk(url, lines=lines, seconds=options.warm_up, connections=options.connections, core=options.load_core)
+        result = wrk(url, lines=lines, seconds=options.seconds, connections=options.connections, core=options.load_core)
         return {**result, "rate": result["requests"] / result["seconds"], "memory": memory(pid)}
 
 
@@ -170,8 +170,8 @@ def accepting(options: argparse.Namespace, folder: Path, lines: Path) -> dict[st
     command = gateway(port, folder, "--role", "receive")
     with serving(command, core=SERVER_CORE, port=port, folder=folder, **environ("http://127.0.0.1:9")) as pid:
         url = f"http://127.0.0.1:{port}/hooks/shopify"
-        first = wrk(url, lines=lines, seconds=options.warm_up, connections=options.connections)
-        result = wrk(url, lines=lines, seconds=options.seconds, connections=options.connections)
+        first = wrk(url, lines=lines, seconds=options.warm_up, connections=options.connections, core=options.load_core)
+        result = wrk(url, lines=lines, seconds=options.seconds, connections=options.connections, core=options.load_core)
         stored = counted(port, "gateway_webhooks_stored_total", state="translated")
         if stored < first["requests"] + result["requests"]:
             raise BenchFailed(f"{first['requests'] + result['requests']} were acknowledged, {stored} stored")
@@ -195,16 +195,16 @@ def end_to_end(options: argparse.Namespace, folder: Path, lines: Path) -> dict[s
     port, other = free_port(), free_port()
     sandbox = [sys.executable, "-m", "gateway", "sandbox", "--port", str(other), "--rate", "0"]
     with (
-        serving(sandbox, core=LOAD_CORE, port=other, folder=folder),
+        serving(sandbox, core=options.load_core, port=other, folder=folder),
         serving(
             gateway(port, folder), core=SERVER_CORE, port=port, folder=folder, **environ(f"http://127.0.0.1:{other}")
         ) as pid,
     ):
         url = f"http://127.0.0.1:{port}/hooks/shopify"
-        wrk(url, lines=lines, seconds=options.warm_up, connections=options.connections)
+        wrk(url, lines=lines, seconds=options.warm_up, connections=options.connections, core=options.load_core)
         before = drained(port)
         begun = time.monotonic()
-        result = wrk(url, lines=lines, seconds=options.seconds, connections=options.connections)
+        result = wrk(url, lines=lines, seconds=options.seconds, connections=options.connections, core=options.load_core)
         loaded = time.monotonic()
         meanwhile = counted(port, "gateway_commands_total", state="delivered")
         total = drained(port)
@@ -265,12 +265,14 @@ def main() -> None:
     parser.add_argument("--warm-up", type=int, default=2, help="seconds before that (2)")
     parser.add_argument("--repeat", type=int, default=3, help="rounds; the median counts (3)")
     parser.add_argument("--connections", type=int, default=64, help="of wrk (64)")
+    parser.add_argument("--one-core", action="store_true", help="wrk and the sandbox on the server's core too")
     parser.add_argument("--folder", type=Path, help="where the stores are made: a folder on a real disk")
     parser.add_argument(
         "--only", choices=("echo", "accepting", "end_to_end"), action="append", help="leave the others out"
     )
     parser.add_argument("--json", type=Path, help="also write every round to this file")
     options = parser.parse_args()
+    options.load_core = SERVER_CORE if options.one_core else LOAD_CORE
     for program in ("wrk", "taskset"):
         if shutil.which(program) is None:
             sys.exit(f"{program} is needed; on Debian: apt-get install wrk util-linux")
