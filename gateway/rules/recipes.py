@@ -71,8 +71,8 @@ def compile_call(command: str, node: Node, names: Names, report: Report, *, key:
             compiler.own(name, value)
         elif name.text == "$merge" and not shape.free:
             compiler.partial = True
-            place = {"identify": "traits:", "track": "properties:"}[command]
-            report(name, f"{command} takes its own fields only; $merge stands under {place}")
+            where = {"identify": "traits:", "track": "properties:"}[command]
+            report(name, f"{command} takes its own fields only; $merge stands under {where}")
         elif name.text == "$merge":
             _refuse_reserved(value, shape.own, report)
             entries.append((name, value))

@@ -35,9 +35,7 @@ def test_the_destinations_own_code_is_expected(tmp_path: Path) -> None:
 
 
 def test_another_code_differs(tmp_path: Path) -> None:
-    assert differences("other", tmp_path) == [
-        "send_email.assetId: expected text 'STAGING-2', found text 'STAGING-1'"
-    ]
+    assert differences("other", tmp_path) == ["send_email.assetId: expected text 'STAGING-2', found text 'STAGING-1'"]
 
 
 def test_a_code_that_is_not_listed_says_so(tmp_path: Path) -> None:

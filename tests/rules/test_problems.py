@@ -52,7 +52,9 @@ def test_every_mistake_has_a_name_of_its_own() -> None:
     assert len({mistake.name for mistake in MISTAKES}) == len(MISTAKES)
 
 
-@pytest.mark.parametrize("word", ["None", "dict", "tuple", "NoneType", "Traceback", "scalar", "simple key", "stream end"])
+@pytest.mark.parametrize(
+    "word", ["None", "dict", "tuple", "NoneType", "Traceback", "scalar", "simple key", "stream end"]
+)
 def test_no_word_of_a_programmer(word: str) -> None:
     pattern = re.compile(rf"(?<![\w$.'_]){word}(?![\w'_])")
     assert [line for mistake in MISTAKES for line in mistake.said if pattern.search(line)] == []
