@@ -1,4 +1,4 @@
-"""A customer's id names somebody: what a broken sender writes for nobody is refused, what names one is left as it is."""
+"""A customer's id names somebody: what a broken sender writes for nobody is refused, what names one is left alone."""
 
 from __future__ import annotations
 

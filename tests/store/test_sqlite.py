@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import resource
+import shutil
 import sqlite3
 import stat
 import sys
@@ -61,7 +62,7 @@ async def test_after_an_orderly_stop_the_file_alone_is_everything(store: Store, 
     await store.close()
     assert not path.with_name(f"{path.name}-wal").exists()
     alone = tmp_path / "copy.db"
-    alone.write_bytes(path.read_bytes())
+    shutil.copyfile(path, alone)
     with closing(sqlite3.connect(alone)) as db:
         assert db.execute("SELECT count(*) FROM webhooks").fetchone() == (1,)
 
