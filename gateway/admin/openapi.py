@@ -265,6 +265,7 @@ def _schemas() -> dict[str, Schema]:
             ("source", "state", "commands", "trace", "errors", "warnings"),
             source=_TEXT,
             state={"enum": list(WebhookState)},
+            missing=_list(_object(("path", "line"), path=_TEXT, line={"type": "integer"})),
             reason={**_TEXT, "description": "Of an ignored webhook: which condition held."},
             commands=_list(
                 _object(

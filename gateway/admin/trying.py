@@ -18,6 +18,7 @@ from gateway.rules import Arrival, Ruleset, Translation, translate
 from gateway.rules.batch import translate_request
 from gateway.rules.fetches import FetchRequest
 from gateway.rules.fetching import canned, fetched_for
+from gateway.rules.reads import missing_paths
 
 
 def attempt_translation(
@@ -76,4 +77,10 @@ def attempt_translation(
         return translate(found, msgspec.structs.replace(one, fetched=answers), now=now, trace=True)
 
     translation = translate_request(found, arrival, now=now, run=run)
-    return tried(source, translation, [wanted_row(one, given=one.fetch.name in given) for one in asked])
+    view = tried(source, translation, [wanted_row(one, given=one.fetch.name in given) for one in asked])
+    if found.events is None and translation.matched:
+        lines = frozenset(rule.line for rule in found.rules if rule.id in translation.matched)
+        missing = missing_paths(ruleset.version.files.get(found.file, ""), lines=lines, body=parsed)
+        if missing:
+            view["missing"] = [{"path": path, "line": line} for path, line in missing]
+    return view

@@ -205,6 +205,9 @@ def try_(
     for what, colour in (("errors", "red"), ("warnings", "yellow")):
         for problem in view[what]:
             click.echo(f"  {click.style(what.removesuffix('s'), fg=colour)}  {problem_line(problem)}")
+    if "missing" in view:
+        places = ", ".join(f"{row['path']} (line {row['line']})" for row in view["missing"])
+        click.echo(f"  not in this payload: {printable(places)}")
     for command in view["commands"]:
         click.echo(
             f"{click.style(command['command'], bold=True)} to {command['destination']} by rule {command['rule']}"

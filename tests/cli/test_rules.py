@@ -274,3 +274,22 @@ def test_an_ignored_webhook_says_which_condition_held(tmp_path: Path, ignore: st
     (tmp_path / "rules" / "shop.yaml").write_text(shop.RULES.replace("{$.test: true}", ignore))
     assert run("try", "shop", "-", input=body).stdout == f"shop: ignored: {says}\n"
     assert json.loads(run("try", "shop", "-", "--json", input=body).stdout)["reason"] == says
+
+
+def test_try_names_the_paths_that_the_payload_lacks(tmp_path: Path) -> None:
+    rules = shop.RULES.replace("rules:\n", "let: {who: $.customer.id, mail: '$let.address | lower'}\nrules:\n", 1)
+    rules = rules.replace("let: {who", "let: {address: $.customer.mail, unused: $.nothing, who")
+    rules = rules.replace("email: $.customer.email", "email: $let.mail, ref: 'R-{{ $.ref | default($.other) }}'")
+    rules = rules.replace("{$.test: true}", "{$.test: true, $.never: 1}")
+    (tmp_path / "rules" / "shop.yaml").write_text(rules)
+    given = ("try", "shop", "-", "--header", "X-Shop-Topic:orders/create")
+    body = '{"number": 1, "total": null, "customer": {"id": "u1"}}'
+    view = json.loads(run(*given, "--json", input=body).stdout)
+    assert view["missing"] == [
+        {"path": "$.customer.mail", "line": 8},
+        {"path": "$.other", "line": 14},
+        {"path": "$.ref", "line": 14},
+    ]
+    said = run(*given, input=body)
+    assert said.exit_code == 0
+    assert "  not in this payload: $.customer.mail (line 8), $.other (line 14), $.ref (line 14)\n" in said.stdout
