@@ -180,6 +180,10 @@ def test_the_guide_can_be_followed() -> None:
     assert tried["commands"][1]["body"]["assetId"] == "202603-BOOKING"
 
 
+def indented(text: str, columns: int) -> str:
+    return "".join(f"{' ' * columns}{line}\n" for line in text.splitlines())
+
+
 FRAGMENTS = re.findall(r"^```yaml fragment\n(.*?)^```$", GUIDE, re.MULTILINE | re.DOTALL)
 
 
@@ -191,12 +195,20 @@ def test_a_fragment_of_the_guide_is_good(number: int) -> None:
     Path("rules/destinations.yaml").write_text(f"destinations: {{default: {one}, dublin: {one}}}\n")
     head = "source: inn\nverify: none\n" + ("" if "let:" in fragment else "let: {guest: $.data.guest.id}\n")
     rule = "rules:\n  - name: R\n"
+    command = "    send_email: {userId: $let.guest, assetId: A}\n"
     if re.match(r"(?:rules|tables|path|let):", fragment):
         text = head + fragment
+    elif fragment.startswith("fetch:"):
+        text = "source: inn\nverify: none\n" + fragment + "rules:\n  - name: R\n" + command.replace("guest", "email")
+    elif fragment.startswith(("expect:", "- name:")):
+        example = (
+            fragment if fragment.startswith("- ") else "- name: E\n  request: {body: {}}\n" + indented(fragment, 2)
+        )
+        text = head + rule + command + "examples:\n" + indented(example, 2)
     else:
         text = head + rule + "".join(f"    {line}\n" for line in fragment.splitlines())
         if "send_email" not in fragment:
-            text += "    send_email: {userId: $let.guest, assetId: A}\n"
+            text += command
     Path("rules/inn.yaml").write_text(text)
     assert "no problems" in good("check", "rules")
 
