@@ -61,7 +61,8 @@ async def test_a_401_pauses_and_a_probe_resumes_with_the_queue_intact(stage: Sta
     await stage.until(lambda: bool(stage.pauses()))
     sent = len(stage.made())
     await asyncio.sleep(0.2)
-    assert len(stage.made()) == max(sent, 3)  # three heads of lines; only probes since
+    # Of the three heads of lines, those that had left when the first refusal closed the gate; only probes since.
+    assert sent <= len(stage.made()) <= 3
     assert stage.sandbox.counts["unauthorised"] > len(stage.made())
     assert "401" in dispatcher.status()["default"]["paused"]
     assert {record.verdict.state for record in stage.made()} == {PENDING}
