@@ -185,9 +185,12 @@ async def test_no_way_of_saving_makes_a_webhook_fail(
         assert order == sorted(order)
     histories = {history.version.version: history for history in await parts.store.rules_histories()}
     assert list(histories) == versions[::-1]
-    assert {version: history.webhooks["shop"] for version, history in histories.items()} == {
-        version: met.count(version) for version in versions
+    counted = {version: history.webhooks["shop"] for version, history in histories.items()}
+    assert {version: counted[version] for version in versions[:-1]} == {
+        version: met.count(version) for version in versions[:-1]
     }
+    # The posters go on while this is asked, so the last version has met some more since.
+    assert counted[versions[-1]] >= met.count(versions[-1])
     spans = [histories[version].served for version in versions]
     assert all(len(span) == 1 for span in spans)
     assert [span.until for (span,) in spans] == [span.since for (span,) in spans[1:]] + [None]
