@@ -187,7 +187,7 @@ async def test_a_compressed_body_is_verified_as_sent_and_kept_as_meant(
     ("coding", "body", "reason"),
     [
         ("gzip", gzip.compress(b" " * 1_000_001), "over 1,000,000 bytes when decompressed"),
-        ("gzip", gzip.compress(b"{}")[:-4], "ends too early"),
+        ("gzip", gzip.compress(b"{}", mtime=0)[:-4], "ends too early"),
         ("gzip", b"{}", "is not that"),
         ("br", b"{}", "allowed: gzip, deflate"),
     ],

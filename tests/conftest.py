@@ -1,0 +1,26 @@
+"""What all tests share: reports that can travel."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import pytest
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_report_to_serializable() -> Generator[None, Any, Any]:
+    """Half an emoji in a test's output is no UTF-8, and would end the worker of pytest-xdist that reports it."""
+    return _sendable((yield))
+
+
+def _sendable(value: Any) -> Any:
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case dict():
+            return {_sendable(key): _sendable(one) for key, one in value.items()}
+        case list() | tuple():
+            return [_sendable(one) for one in value]
+        case _:
+            return value
