@@ -143,6 +143,12 @@ SETTINGS: tuple[Setting, ...] = (
         help="all; receive only takes webhooks in; deliver only sends commands.",
     ),
     Setting(
+        name="GATEWAY_WORKERS",
+        default="1",
+        read=_count,
+        help="Serving processes on this machine, one for each core; more than 1 need PostgreSQL.",
+    ),
+    Setting(
         name="GATEWAY_ADMIN_TOKEN",
         default=None,
         secret=True,
@@ -255,6 +261,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     host: str
     port: int
     role: str
+    workers: int
     admin_token: str | None
     read_token: str | None
     retention: timedelta

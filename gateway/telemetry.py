@@ -6,6 +6,7 @@ Never a payload and never a secret: names, ids, states and counts only.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 import traceback
 from collections.abc import Mapping
@@ -15,6 +16,7 @@ from typing import IO, Any
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.delivery import (
     AttemptMade,
@@ -99,27 +101,25 @@ class Telemetry:
             buckets=_DELIVERY_SECONDS,
             registry=self.registry,
         )
-        self._backlog = Gauge(
-            "gateway_backlog", "Unfinished commands.", ("destination", "state"), registry=self.registry
-        )
+        # Of several workers, the one that looked last is right.
+        present: Any = {"multiprocess_mode": "livemostrecent", "registry": self.registry}
+        self._backlog = Gauge("gateway_backlog", "Unfinished commands.", ("destination", "state"), **present)
         self._paused = Gauge(
             "gateway_destination_paused",
             "1 while nothing is sent to a destination.",
             ("destination",),
-            registry=self.registry,
+            **present,
         )
-        self._rules = Gauge(
-            "gateway_rules_info", "The served rules version.", ("version", "revision"), registry=self.registry
-        )
+        self._rules = Gauge("gateway_rules_info", "The served rules version.", ("version", "revision"), **present)
         self._rules_loaded = Gauge(
             "gateway_rules_loaded_timestamp_seconds",
             "When the rules folder was last found to hold what is served, in seconds since 1970.",
-            registry=self.registry,
+            **present,
         )
         self._rules_refused = Gauge(
             "gateway_rules_reload_failed",
             "1 while what stands in the rules folder can't be served and the version before goes on.",
-            registry=self.registry,
+            **present,
         )
         self._pruned = Counter(
             "gateway_webhooks_pruned",
@@ -259,7 +259,7 @@ class Telemetry:
         match record:
             case RulesServed(ruleset=ruleset, at=at, changed=changed):
                 version = ruleset.version
-                self._rules.clear()
+                self._forget(self._rules)
                 self._rules.labels(version.version, version.revision or "").set(1)
                 self._rules_loaded.set(at.timestamp())
                 what = f"; changed: {', '.join(changed)}" if changed else ""
@@ -280,14 +280,32 @@ class Telemetry:
 
     def backlog(self, found: Mapping[str, Mapping[CommandState, int]]) -> None:
         """What :meth:`gateway.store.Store.backlog` said; asked for when somebody looks at the metrics."""
-        self._backlog.clear()
+        self._forget(self._backlog)
         for destination, states in found.items():
             for state, count in states.items():
                 self._backlog.labels(destination, state.value).set(count)
 
+    def _forget(self, gauge: Gauge) -> None:
+        """Show none of its series. Between workers a series can't be taken back, so it becomes 0."""
+        if not _with_workers():
+            gauge.clear()
+            return
+        for metric in gauge.collect():
+            for sample in metric.samples:
+                gauge.labels(**sample.labels).set(0)
+
     def exposition(self) -> bytes:
-        """All metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+        """All metrics in Prometheus' text format; of all workers where this process is one (cli/workers.py)."""
+        if not _with_workers():
+            return generate_latest(self.registry)
+        everybody = CollectorRegistry()
+        MultiProcessCollector(everybody)  # type: ignore[no-untyped-call]
+        return generate_latest(everybody)
+
+
+def _with_workers() -> bool:
+    """Whether prometheus_client counts in files that several processes share."""
+    return "PROMETHEUS_MULTIPROC_DIR" in os.environ
 
 
 class _JSONLines(logging.Formatter):

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import secrets
+import socket
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
 from gateway.cli.group import FOUND
 from gateway.cli.output import json_option, print_line
-from gateway.errors import GatewayError
+from gateway.errors import GatewayError, SettingsError
 from gateway.settings import SETTINGS, Settings
+
+if TYPE_CHECKING:
+    from gateway.rules import Ruleset
 
 _HERE = {"url"}
 """Settings of other commands."""
@@ -31,8 +37,9 @@ def setting_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 @click.command(short_help="Serve webhooks and deliver their commands.")
 @setting_options
+@click.option("--listening", type=int, hidden=True, help="A worker's: the file descriptor to serve.")
 @json_option
-def serve(as_json: bool, **options: str | None) -> None:
+def serve(as_json: bool, listening: int | None, **options: str | None) -> None:
     """Serve webhooks and deliver their commands, until Ctrl-C or SIGTERM.
 
     Rules files are watched, and served as soon as they change; SIGHUP loads them at once. A change that has problems is
@@ -51,16 +58,55 @@ def serve(as_json: bool, **options: str | None) -> None:
 
     settings = Settings.from_environ(os.environ, **options)
     configure_logging(format=settings.log_format, level=settings.log_level)
+    if listening is not None:
+        bound = socket.socket(fileno=listening)
+        raise SystemExit(run(_serve(settings, load_rules(settings), bound, as_json=as_json, parent=sys.stdin)))
     for warning in settings.warnings:
         logging.getLogger("gateway").warning("%s", warning)
     ruleset = load_rules(settings)
     made = None if settings.admin_token else secrets.token_urlsafe(24)
-    bound = bind(settings.host, settings.port)
-    status = run(_serve(settings, ruleset, bound, made_token=made, as_json=as_json))
-    raise SystemExit(status)
+    if settings.workers == 1:
+        bound = bind(settings.host, settings.port)
+        raise SystemExit(run(_serve(settings, ruleset, bound, made_token=made, as_json=as_json)))
+    refuse_workers(settings)
+    raise SystemExit(run(_serve_workers(settings, bind(settings.host, settings.port), made, as_json=as_json)))
 
 
-async def _serve(settings: Settings, ruleset: Any, bound: Any, *, made_token: str | None, as_json: bool) -> int:
+def refuse_workers(settings: Settings) -> None:
+    """:raises SettingsError: a store that is for one serving process."""
+    if settings.store.startswith("sqlite:"):
+        raise SettingsError(
+            f"--workers {settings.workers}: an SQLite file is for one serving process; allowed: 1, or a "
+            "--store postgresql://…"
+        )
+
+
+async def _serve_workers(settings: Settings, bound: socket.socket, made_token: str | None, *, as_json: bool) -> int:
+    from gateway.cli.server import address_of
+    from gateway.cli.workers import Workers
+
+    # The workers take every setting from the environment. Their number is this process's affair.
+    environ = {**settings.environ, "GATEWAY_WORKERS": "1"}
+    if made_token is not None:
+        environ["GATEWAY_ADMIN_TOKEN"] = made_token
+
+    def ready(banner: dict[str, Any]) -> None:
+        _banner(banner | {"workers": settings.workers}, address_of(bound), made_token=made_token, as_json=as_json)
+
+    workers = Workers(settings.workers, bound=bound, environ=environ, grace=settings.grace, ready=ready)
+    return await workers.run()
+
+
+async def _serve(
+    settings: Settings,
+    ruleset: Ruleset,
+    bound: socket.socket,
+    *,
+    as_json: bool,
+    made_token: str | None = None,
+    parent: TextIO | None = None,
+) -> int:
+    """``parent`` is the pipe that closes with the process that this one is a worker of."""
     from gateway.app import create_app
     from gateway.cli.server import address_of, reload_signal, serving, stop_signals
 
@@ -68,6 +114,8 @@ async def _serve(settings: Settings, ruleset: Any, bound: Any, *, made_token: st
     log = logging.getLogger("gateway")
     try:
         with stop_signals() as stopped, reload_signal(app.state.gateway.reloader.ask, closed=stopped.set):
+            if parent is not None:
+                asyncio.get_running_loop().add_reader(parent, stopped.set)
             async with app.router.lifespan_context(app), serving(app, bound, grace=settings.grace):
                 status = await app.state.gateway.status()
                 _banner(status, address_of(bound), made_token=made_token, as_json=as_json)
@@ -103,6 +151,8 @@ def _banner(status: dict[str, Any], address: str, *, made_token: str | None, as_
             state = click.style(f"its commands wait: {destination['disabled']}", fg="red")
         click.echo(f"  destination   {destination['name']}  {state}")
     click.echo(f"  store         {status['store']}")
+    if status.get("workers"):
+        click.echo(f"  workers       {status['workers']}")
     if made_token:
         click.echo(f"  admin token   {made_token}  (made for this run; set GATEWAY_ADMIN_TOKEN to keep one)")
         click.echo(f"                curl -H 'Authorization: Bearer {made_token}' {address}/api/status")

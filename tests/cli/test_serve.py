@@ -238,3 +238,11 @@ def test_the_sandbox_refuses_faults_that_it_does_not_know() -> None:
     assert process.returncode == 2
     assert "explode" in err
     assert out == ""
+
+
+def test_several_workers_on_one_sqlite_file_are_refused(tmp_path: Path) -> None:
+    shop.write_rules(tmp_path / "rules")
+    process = gateway("serve", "--port", "0", "--workers", "2", environ=shop.environ(tmp_path))
+    out, err = process.communicate(timeout=30)
+    assert (process.returncode, out) == (2, "")
+    assert "--workers 2: an SQLite file is for one serving process; allowed: 1, or a --store postgresql://" in err
