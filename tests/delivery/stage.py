@@ -36,7 +36,7 @@ class Front:
         self.profiles: list[bytes] = []
         """The raw paths of profiles that were asked for."""
         self.together = asyncio.Barrier(1)
-        """Refusals go out when so many are ready."""
+        """Calls go on from here when so many have come."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope.get("method") == "GET" and "/profiles/" in scope["path"]:
@@ -44,6 +44,8 @@ class Front:
             if self.reads is not None:
                 await self._answer(send, *self.reads)
                 return
+        if scope.get("method") == "POST":
+            await self.together.wait()
         if self.disliked is None or scope.get("method") != "POST":
             await self._app(scope, receive, send)
             return
@@ -55,7 +57,6 @@ class Front:
 
             await self._app(scope, again, send)
             return
-        await self.together.wait()
         await self._answer(send, 403, b'{"success":false,"message":"blocked by the firewall"}')
 
     @staticmethod
@@ -173,6 +174,14 @@ class Stage:
         async with asyncio.timeout(10):
             while True:
                 if len(self.sandbox.calls) >= number:
+                    return
+                await asyncio.sleep(0.005)
+
+    async def unauthorised(self, number: int) -> None:
+        """Wait until the sandbox has refused so many tokens, of calls and of probes."""
+        async with asyncio.timeout(10):
+            while True:
+                if self.sandbox.counts["unauthorised"] >= number:
                     return
                 await asyncio.sleep(0.005)
 
