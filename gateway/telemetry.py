@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.delivery import (
     AttemptMade,
+    CommandEnded,
     DestinationPaused,
     DestinationResumed,
     LookedUp,
@@ -90,7 +91,7 @@ class Telemetry:
         )
         self._outcomes = Counter(
             "gateway_commands",
-            "What attempts meant for their commands: delivered, pending (again), failed, held, unknown, expired.",
+            "What became of commands: delivered, pending (again), failed, held, unknown, expired, suppressed.",
             ("destination", "command", "state"),
             registry=self.registry,
         )
@@ -137,6 +138,8 @@ class Telemetry:
             self._count(self._webhooks, record.source, record.state)
             if record.commands:
                 self._count(self._commands, record.source, by=record.commands)
+            for ended in record.ended:
+                self._count(self._outcomes, ended.destination, ended.command, ended.state.value)
         if record.answer == "not_stored":
             self._store_errors.labels("receive").inc()
         if record.answer == "challenge":
@@ -165,6 +168,16 @@ class Telemetry:
         match record:
             case AttemptMade():
                 self._attempt_made(record)
+            case CommandEnded(command=command):
+                self._count(self._outcomes, command.destination, command.command, command.state.value)
+                # Without its reason, which may name the customer.
+                _log.info(
+                    "%s: %s does not leave: %s",
+                    command.destination,
+                    command.command,
+                    command.state.value,
+                    extra={"fields": {"command": command.id, "rule": command.rule, "source": command.source}},
+                )
             case LookedUp(command=command, finding=finding, verdict=verdict):
                 self._lookups.labels(command.destination, finding).inc()
                 self._count(self._outcomes, command.destination, command.command, verdict.state)
@@ -232,6 +245,8 @@ class Telemetry:
                 self._webhooks.labels(record.source, record.state.value).inc()
                 if record.commands:
                     self._commands.labels(record.source).inc(record.commands)
+                for ended in record.ended:
+                    self._count(self._outcomes, ended.destination, ended.command, ended.state.value)
             case fetch.FetchStumbled(error=StoreError()):
                 self.store_failed("fetch")
                 _log.error("%s: the store failed while fetching: %s", record.source or "fetching", record.error)

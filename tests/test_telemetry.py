@@ -8,10 +8,12 @@ import logging
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import msgspec
 import pytest
 
 from gateway.delivery import (
     AttemptMade,
+    CommandEnded,
     DestinationPaused,
     DestinationResumed,
     LookedUp,
@@ -69,6 +71,19 @@ def test_an_accepted_webhook_is_counted_and_not_logged(log: io.StringIO) -> None
     telemetry.received(record)
     assert 'gateway_commands_made_total{source="shop"} 2.0' in metrics(telemetry)
     assert log.getvalue() == ""
+
+
+def test_what_never_leaves_is_counted_and_its_reason_not_logged(log: io.StringIO) -> None:
+    telemetry = Telemetry()
+    over = msgspec.structs.replace(COMMAND, state=CommandState.SUPPRESSED, reason="limit: 'ada@example.com' had 1")
+    record = Received(source="shop", status=200, answer="accepted", state=WebhookState.TRANSLATED, ended=(over,))
+    telemetry.received(record)
+    telemetry.delivery(CommandEnded(command=over))
+    count = 'gateway_commands_total{command="send_email",destination="uk",state="suppressed"} 2.0'
+    assert count in metrics(telemetry)
+    (line,) = lines(log)
+    assert line["message"] == "uk: send_email does not leave: suppressed"
+    assert "ada" not in log.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,13 @@ class AttemptMade(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
 
 
+class CommandEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """It was a command's turn, and it does not leave: it has expired, or is suppressed. That is on disk."""
+
+    command: Command
+    """As it is now, with the reason."""
+
+
 class LookedUp(msgspec.Struct, frozen=True, kw_only=True):
     """A command whose outcome was unknown was looked up at Intilery, and what that means is on disk."""
 
@@ -68,5 +75,7 @@ class Stumbled(msgspec.Struct, frozen=True, kw_only=True):
     error: BaseException
 
 
-Record = AttemptMade | LookedUp | ResultLost | DestinationPaused | DestinationResumed | StoreFailed | Stumbled
+Record = (
+    AttemptMade | CommandEnded | LookedUp | ResultLost | DestinationPaused | DestinationResumed | StoreFailed | Stumbled
+)
 """All that ``emit`` is called with."""

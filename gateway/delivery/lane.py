@@ -19,6 +19,7 @@ import msgspec
 from gateway.backoff import Backoff
 from gateway.delivery import (
     AttemptMade,
+    CommandEnded,
     Record,
     ResultLost,
     StoreFailed,
@@ -226,8 +227,11 @@ class Lane:
             if ahead > 0:
                 return min(ahead, terms.poll)
         self._work = False  # before the claim: what is committed during it sets it again
-        claims = await self._store.claim(self.name, limit=room, lease=terms.lease, now=terms.clock())
+        claimed = await self._store.claim(self.name, limit=room, lease=terms.lease, now=terms.clock())
         self._store_retry = 0.0
+        claims = claimed.claims
+        for ended in claimed.ended:
+            terms.emit(CommandEnded(command=ended))
         if not claims:
             return min(max(await self._ahead(), _SOON), terms.poll)
         self._begin(claims)

@@ -30,7 +30,7 @@ from gateway.errors import FetchError, FetchRefused, NotFound, StoreError, Unkno
 from gateway.inbound.api_client import Asked
 from gateway.inbound.arrival import retranslated
 from gateway.inbound.thin import is_final
-from gateway.model import Fetched, Fetching, Webhook, WebhookState
+from gateway.model import Command, Fetched, Fetching, Webhook, WebhookState
 from gateway.rules import Ruleset
 from gateway.rules.fetches import FetchRequest
 from gateway.store import Reception, Store
@@ -62,6 +62,8 @@ class ThinTranslated(msgspec.Struct, frozen=True, kw_only=True):
     webhook_id: str
     state: WebhookState
     commands: int = 0
+    ended: tuple[Command, ...] = ()
+    """Those of them that will never leave."""
     errors: int = 0
 
 
@@ -278,7 +280,7 @@ class Fetcher:
 
     async def _translated(self, reception: Reception, *, now: datetime) -> None:
         webhook = reception.webhook
-        await self._store.retranslate(reception, now=now)
+        done = await self._store.retranslate(reception, now=now)
         if reception.commands:
             self._wake({command.destination for command in reception.commands})
         self._emit(
@@ -287,6 +289,7 @@ class Fetcher:
                 webhook_id=webhook.id,
                 state=webhook.state,
                 commands=len(reception.commands),
+                ended=done.ended,
                 errors=len(webhook.errors),
             )
         )

@@ -39,7 +39,7 @@ from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive
 from gateway.inbound.rates import Rates
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import env_name
-from gateway.model import WebhookState, new_webhook_id
+from gateway.model import Command, WebhookState, new_webhook_id
 from gateway.rules import Ruleset, Source
 from gateway.rules.respond import Answer
 from gateway.store import Receipt, Reception, Store
@@ -72,6 +72,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     event_type: str | None = None
     matched: tuple[str, ...] = ()
     commands: int = 0
+    ended: tuple[Command, ...] = ()
+    """Those of them that will never leave."""
     errors: int = 0
     reason: str | None = None
     """Why it was refused or can't be read, for the operator."""
@@ -270,6 +272,7 @@ def _record(reception: Reception, receipt: Receipt) -> Received:
         event_type=webhook.event_type,
         matched=webhook.matched,
         commands=len(reception.commands),
+        ended=receipt.ended,
         errors=len(webhook.errors),
         reason=webhook.reason if webhook.state is WebhookState.UNPARSEABLE else None,
     )

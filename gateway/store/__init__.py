@@ -46,6 +46,8 @@ class Receipt(msgspec.Struct, frozen=True):
     webhook_id: str
     """The id to answer with: the first webhook's where this one is a repeat."""
     duplicate: bool = False
+    ended: tuple[Command, ...] = ()
+    """Those of its commands that will never leave, as they were written: suppressed, expired, cancelled, dry-run."""
 
 
 class Unfetched(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,6 +66,14 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """In state ``delivering``; ``attempts`` counts the attempt that is about to begin."""
     lease: str
     leased_until: datetime
+
+
+class Claimed(msgspec.Struct, frozen=True, kw_only=True):
+    """What :meth:`Store.claim` found due."""
+
+    claims: tuple[Claim, ...] = ()
+    ended: tuple[Command, ...] = ()
+    """Those whose turn it was and that do not leave, as they are now, with the reason: expired or suppressed."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -126,6 +136,8 @@ class Retranslation(msgspec.Struct, frozen=True, kw_only=True):
     """Were waiting or pending, and the new rules do not make them."""
     kept: tuple[str, ...] = ()
     """Delivered, delivering or unknown: left alone."""
+    ended: tuple[Command, ...] = ()
+    """As in :class:`Receipt`, of those created and replaced."""
 
 
 class Act(StrEnum):
@@ -311,11 +323,11 @@ class Store(Protocol):
 
     # -- delivery --------------------------------------------------------------------------------------------------
 
-    async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Sequence[Claim]:
+    async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Claimed:
         """Lease at most ``limit`` commands that are due, heads of their customers' lines, the longest due first.
 
         First lets those waiting join their lines whose time has come. Those past ``expires_at`` become ``expired``
-        instead of being claimed. What is returned is durably ``delivering``.
+        instead of being claimed, those over their limit ``suppressed``. What is claimed is durably ``delivering``.
         """
 
     async def record(self, claim: Claim, attempt: Attempt | None, verdict: Verdict, *, now: datetime) -> bool:

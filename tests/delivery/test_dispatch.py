@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.delivery import ResultLost, StoreFailed, Stumbled
+from gateway.delivery import CommandEnded, ResultLost, StoreFailed, Stumbled
 from gateway.delivery.dispatch import Dispatcher
 from gateway.errors import SettingsError
 from gateway.intilery.contract import encode
@@ -174,6 +174,8 @@ async def test_what_expired_is_never_sent(stage: Stage):
     [good] = await stage.add("u-1")
     assert await stage.settled(good) == [DELIVERED]
     assert [(await stage.store.command(command.id)).state for command in late] == [CommandState.EXPIRED] * 2
+    told = [record.command for record in stage.records if isinstance(record, CommandEnded)]
+    assert told == [await stage.store.command(command.id) for command in late]
     assert stage.arrived() == [good.id]
 
 
@@ -217,7 +219,9 @@ async def test_a_server_that_is_not_there_is_not_sent_and_safe_to_repeat(stage: 
 
 async def test_what_a_stopped_gateway_left_on_its_way_is_unknown(stage: Stage):
     retry, hold = await stage.add("u-1", on_unknown=OnUnknown.RETRY), await stage.add("u-2", on_unknown=OnUnknown.HOLD)
-    claims = await stage.store.claim("default", limit=10, lease=timedelta(milliseconds=1), now=datetime.now(UTC))
+    claims = (
+        await stage.store.claim("default", limit=10, lease=timedelta(milliseconds=1), now=datetime.now(UTC))
+    ).claims
     assert len(claims) == 2
     await asyncio.sleep(0.01)
     await stage.start()
@@ -257,7 +261,7 @@ async def test_nothing_is_begun_under_a_lease_that_a_send_could_outlast(stage: S
     [command] = await stage.add("u-1")
     await stage.start(clock=lambda: datetime.now(UTC) + slept)
     assert await stage.settled(command) == [DELIVERED]
-    assert [[one.command.attempts for one in claims] for claims in found[:2]] == [[1], [1]]
+    assert [[one.command.attempts for one in claimed.claims] for claimed in found[:2]] == [[1], [1]]
     assert len(await stage.store.attempts(command.id)) == 1
 
 
@@ -265,7 +269,7 @@ async def test_what_loses_its_lease_meanwhile_is_found_within_a_lease(tmp_path: 
     async with staged(tmp_path, other_timeouts=0.02, read_timeout=0.1) as stage:
         [command] = await stage.add("u-1")
         now = datetime.now(UTC)
-        assert await stage.store.claim("default", limit=1, lease=timedelta(seconds=0.5), now=now)
+        assert (await stage.store.claim("default", limit=1, lease=timedelta(seconds=0.5), now=now)).claims
         await stage.start(lease=timedelta(seconds=0.3), margin=0.05)
         assert await stage.settled(command) == [DELIVERED]
         first, second = await stage.store.attempts(command.id)
@@ -379,7 +383,7 @@ async def test_stop_gives_back_what_was_claimed_and_not_begun(stage: Stage, monk
 
     async def interrupted(*arguments, **options):
         found = await claim(*arguments, **options)
-        if found:
+        if found.claims:
             stops.append(asyncio.create_task(dispatcher.stop()))
             await asyncio.sleep(0)
         return found

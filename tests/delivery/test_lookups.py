@@ -263,7 +263,7 @@ async def test_a_lookup_that_was_cut_off_is_made_by_the_next_process(stage: Stag
 async def test_what_lost_its_lease_is_looked_up_too(stage: Stage):
     [command] = await stage.add("u-1", **VERIFY)
     now = datetime.now(UTC)
-    [claim] = await stage.store.claim("default", limit=1, lease=timedelta(milliseconds=1), now=now)
+    [claim] = (await stage.store.claim("default", limit=1, lease=timedelta(milliseconds=1), now=now)).claims
     await stage.client.send(stage.destination(), token="sandbox", action="track", body=claim.command.body)
     await asyncio.sleep(0.01)
     await start(stage)

@@ -54,7 +54,7 @@ async def received(store: Store, *commands: dict[str, Any], **fields: Any) -> li
 
 
 async def claimed(store: Store, *, at: float = 0, limit: int = 100, destination: str = "default") -> list[Claim]:
-    return list(await store.claim(destination, limit=limit, lease=LEASE, now=after(at)))
+    return list((await store.claim(destination, limit=limit, lease=LEASE, now=after(at))).claims)
 
 
 async def one(store: Store, *, at: float = 0) -> Claim:

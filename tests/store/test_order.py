@@ -73,7 +73,7 @@ class Course:
     async def claim(self, limit: int) -> None:
         for destination in ("default", "uk"):
             before = {item.id: item for item in await self.everything()}
-            for claim in await self.store.claim(destination, limit=limit, lease=LEASE, now=self.now):
+            for claim in (await self.store.claim(destination, limit=limit, lease=LEASE, now=self.now)).claims:
                 assert claim.command.id not in self.held
                 assert claim.command.destination == destination
                 self.in_order(claim, before)

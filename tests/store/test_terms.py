@@ -291,3 +291,38 @@ async def test_a_dry_run_after_translating_again_frees_the_key(store: Store) -> 
     dry = command(hook, once=ONCE, state=CommandState.DRY_RUN)
     await store.retranslate(Reception(webhook=hook, commands=(dry,)), now=after(1))
     assert (await made(store, once=ONCE)).state == CommandState.PENDING
+
+
+# -- what never leaves is told to whoever asked ----------------------------------------------------------------------
+
+
+async def test_a_receipt_tells_what_ended_as_it_was_written(store: Store) -> None:
+    first = await made(store, once=ONCE)
+    hooks = [webhook(), webhook()]
+    given = [
+        (command(hooks[0], once=ONCE), command(hooks[0], element="2", state=CommandState.DRY_RUN)),
+        (command(hooks[1], once=msgspec.structs.replace(ONCE, key="2")),),
+    ]
+    receptions = [Reception(webhook=hook, commands=commands) for hook, commands in zip(hooks, given, strict=True)]
+    receipts = await asyncio.gather(*map(store.receive, receptions))
+    assert [(one.state, one.reason) for one in receipts[0].ended] == [
+        (CommandState.SUPPRESSED, f"once: the command {first.id} was made for '1' already"),
+        (CommandState.DRY_RUN, None),
+    ]
+    assert receipts[1].ended == ()
+    again = await store.retranslate(receptions[0], now=after(1))
+    assert [one.id for one in again.ended] == [one.id for one in receipts[0].ended]
+
+
+async def test_a_claim_tells_what_ended_instead_of_leaving(store: Store) -> None:
+    once_a_day = Limit(scope="shop/nudge", key="u", at_most=1, within=86_400)
+    late, _, over = await received(store, {"expires_at": after(60)}, {"limit": once_a_day}, {"limit": once_a_day})
+    found = await store.claim("default", limit=10, lease=timedelta(seconds=60), now=after(60))
+    (claim,) = found.claims
+    assert found.ended == (await store.command(late.id),)
+    assert found.ended[0].state == CommandState.EXPIRED
+    await ended(store, claim, at=60)
+    found = await store.claim("default", limit=10, lease=timedelta(seconds=60), now=after(60))
+    assert found.claims == ()
+    assert found.ended == (await store.command(over.id),)
+    assert found.ended[0].state == CommandState.SUPPRESSED

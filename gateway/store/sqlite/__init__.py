@@ -25,6 +25,7 @@ from gateway.store import (
     Act,
     Acted,
     Claim,
+    Claimed,
     CommandFilter,
     Markers,
     Page,
@@ -197,7 +198,7 @@ class SQLiteStore:
 
     # -- delivery --------------------------------------------------------------------------------------------------
 
-    async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Sequence[Claim]:
+    async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Claimed:
         connections = self._open()
         token = f"{connections.lease}-{next(self._leases)}"
         due = claims.Due(destination=destination, limit=limit, lease=token, until=now + lease, now=now)
@@ -256,15 +257,13 @@ class SQLiteStore:
             raise StoreUnavailable(f"{self._path}: the store is closed")
         return self._connections
 
-    def _give_back(
-        self, connections: _Connections, claiming: asyncio.Future[Sequence[Claim]], *, now: datetime
-    ) -> None:
+    def _give_back(self, connections: _Connections, claiming: asyncio.Future[Claimed], *, now: datetime) -> None:
         """Nobody is left who would send what a cancelled claim has leased."""
         if claiming.cancelled() or claiming.exception() is not None:
             return
         verdict = Verdict(state=CommandState.PENDING)
         with contextlib.suppress(StoreUnavailable):  # closed meanwhile: the next start recovers them
-            for claim in claiming.result():
+            for claim in claiming.result().claims:
                 result = claims.Result(claim=claim, attempt=None, verdict=verdict, now=now)
                 connections.writer.submit(self._record, result)
 

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState
-from gateway.store import Claim, Verdict
+from gateway.store import Claim, Claimed, Verdict
 from gateway.store.sqlite.line import IN_LINE, Line, hold, move_up, promote, release
 from gateway.store.sqlite.rows import (
     ATTEMPT_COLUMNS,
@@ -21,7 +21,7 @@ from gateway.store.sqlite.rows import (
     moment,
     octets,
 )
-from gateway.store.sqlite.terms import give_back, sendable
+from gateway.store.sqlite.terms import ended_as, give_back, sendable
 from gateway.store.sqlite.values import Row, ask, write
 
 RECOVERED = "~"
@@ -110,19 +110,21 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
-def claim(db: sqlite3.Connection, due: Due) -> list[Claim]:
+def claim(db: sqlite3.Connection, due: Due) -> Claimed:
     """Lease what is due, expire what is too late."""
     now = micros(due.now)
     promote(db, due.destination, now)
     claims: list[Claim] = []
+    ended: list[Command] = []
     for _ in range(ROUNDS):
         found = _find_due(db, due.destination, now, max(due.limit, 0) - len(claims))
         late = [(seq, one) for seq, one in found if one.expires_at is not None and one.expires_at <= due.now]
         if late:
-            _expire(db, late, now)
+            ended += _expire(db, late, due.now)
         live: list[Row] = []
         intime = [(seq, one) for seq, one in found if one.expires_at is None or one.expires_at > due.now]
-        allowed = sendable(db, intime, due.now)
+        allowed, suppressed = sendable(db, intime, due.now)
+        ended += suppressed
         for seq, waiting in allowed:
             live.append((seq, due.lease, micros(due.until)))
             leased = msgspec.structs.replace(waiting, state=CommandState.DELIVERING, attempts=waiting.attempts + 1)
@@ -131,7 +133,7 @@ def claim(db: sqlite3.Connection, due: Due) -> list[Claim]:
             write(db, _LEASE, live)
         if len(allowed) == len(found):
             break
-    return claims
+    return Claimed(claims=tuple(claims), ended=tuple(ended))
 
 
 def _find_due(db: sqlite3.Connection, destination: str, now: int, limit: int) -> list[tuple[int, Command]]:
@@ -150,18 +152,19 @@ def _priorities(db: sqlite3.Connection, destination: str) -> list[int]:
     return msgspec.json.decode(priorities, type=list[int])
 
 
-def _expire(db: sqlite3.Connection, late: Sequence[tuple[int, Command]], now: int) -> None:
+def _expire(db: sqlite3.Connection, late: Sequence[tuple[int, Command]], now: datetime) -> list[Command]:
     rows: list[Row] = []
-    endings: list[tuple[str, CommandState, str | None]] = []
+    ended: list[Command] = []
     for seq, expired in late:
         assert expired.expires_at is not None
         reason = f"not sent: it was only to be sent before {expired.expires_at.isoformat(timespec='seconds')}"
-        rows.append((seq, octets(reason), now))
-        endings.append((expired.id, CommandState.EXPIRED, reason))
+        rows.append((seq, octets(reason), micros(now)))
+        ended.append(ended_as(expired, CommandState.EXPIRED, reason, now))
     write(db, _EXPIRE, rows)
-    give_back(db, [id for id, _, _ in endings])
-    hold(db, endings)
-    move_up(db, [_line(expired) for _, expired in late])
+    give_back(db, [one.id for one in ended])
+    hold(db, [(one.id, one.state, one.reason) for one in ended])
+    move_up(db, [_line(expired) for expired in ended])
+    return ended
 
 
 def recover(db: sqlite3.Connection, due: Due, *, mine: str, serving: bool) -> list[Claim]:

@@ -139,6 +139,7 @@ def write_arrivals(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, gap: 
         for number, webhook_id, expires_at in ask(db, _CLAIMED_KEYS, [(n, *key) for n, key in enumerate(keys)]):
             claimed[keys[number]] = (webhook_id, expires_at)
     receipts: list[Receipt] = []
+    ended: list[Command] = []
     fresh: list[Arrival] = []
     repeats: dict[str, int] = {}
     claiming: dict[tuple[str, bytes], Row] = {}
@@ -164,12 +165,24 @@ def write_arrivals(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, gap: 
                 for cancellation in arrival.cancellations:
                     cancel(db, cancellation, moment(arrival.received_at), of=arrival.webhook_id)
             commands = [planned for arrival in group for planned in arrival.commands]
-            insert_commands(db, commands, beside={planned.command.id: planned.state for planned in commands}, gap=gap)
+            beside = {planned.command.id: planned.state for planned in commands}
+            ended += insert_commands(db, commands, beside=beside, gap=gap)
     if claiming:
         write(db, _CLAIM_KEYS, list(claiming.values()))
     if repeats:
         write(db, _COUNT_REPEATS, list(repeats.items()))
-    return receipts
+    return _with_ended(receipts, ended) if ended else receipts
+
+
+def _with_ended(receipts: Sequence[Receipt], ended: Sequence[Command]) -> list[Receipt]:
+    """The receipts, each with those of its commands that will never leave."""
+    by_webhook: dict[str, tuple[Command, ...]] = {}
+    for one in ended:
+        by_webhook[one.webhook_id] = (*by_webhook.get(one.webhook_id, ()), one)
+    return [
+        receipt if receipt.duplicate else Receipt(receipt.webhook_id, ended=by_webhook.get(receipt.webhook_id, ()))
+        for receipt in receipts
+    ]
 
 
 def _in_order(arrivals: list[Arrival]) -> Iterator[list[Arrival]]:
@@ -189,13 +202,15 @@ def _in_order(arrivals: list[Arrival]) -> Iterator[list[Arrival]]:
 
 def insert_commands(
     db: sqlite3.Connection, commands: Sequence[Planned], *, beside: Mapping[str, CommandState], gap: timedelta
-) -> None:
+) -> list[Command]:
     """Insert commands in their order, each at its place in its customer's line.
 
     ``beside`` are those that are written in the same transaction, by id.
+
+    :return: those that will never leave, as they were written.
     """
     if not commands:
-        return
+        return []
     commands = governed(db, commands)
     lines = list(dict.fromkeys(planned.line for planned in commands if planned.line is not None))
     free = without_head(db, lines) if lines else set()
@@ -213,6 +228,7 @@ def insert_commands(
         bodies.append((seq, planned.command.body))
     write(db, _INSERT_COMMANDS, rows)
     write(db, _INSERT_BODIES, bodies)
+    return [planned.command for planned in commands if planned.state in FINAL_STATES]
 
 
 def governed(db: sqlite3.Connection, commands: Sequence[Planned]) -> Sequence[Planned]:

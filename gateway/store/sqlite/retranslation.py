@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 import msgspec
 
 from gateway.errors import NotFound
-from gateway.model import CommandState, WebhookState
+from gateway.model import FINAL_STATES, Command, CommandState, WebhookState
 from gateway.store import Retranslation
 from gateway.store.sqlite import fetched
 from gateway.store.sqlite.line import Line, hold, move_up
@@ -74,6 +74,7 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
     replaced: list[str] = []
     kept: list[str] = []
     lines: list[Line] = []
+    ended: list[Command] = []
     endings: list[tuple[str, CommandState, str | None]] = []
     for planned in arrival.commands:
         id = planned.command.id
@@ -91,6 +92,8 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
         settled = planned if planned.blocked_by is None else after_identify(db, planned, beside=beside, gap=gap)
         _replace(db, seq, settled)
         replaced.append(id)
+        if settled.state in FINAL_STATES:
+            ended.append(settled.command)
         lines += [place] if settled.line is None else [place, settled.line]
     withdrawn: list[str] = []
     for id, (seq, state, place) in made.items():
@@ -105,12 +108,13 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
     # Those who were there move up before the new ones join behind them.
     hold(db, endings)
     move_up(db, lines)
-    insert_commands(db, created, beside=beside, gap=gap)
+    ended += insert_commands(db, created, beside=beside, gap=gap)
     return Retranslation(
         created=tuple(planned.command.id for planned in created),
         replaced=tuple(replaced),
         withdrawn=tuple(withdrawn),
         kept=tuple(kept),
+        ended=tuple(ended),
     )
 
 

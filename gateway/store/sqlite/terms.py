@@ -75,9 +75,7 @@ class OnceClaims:
         key = (one.once.scope, octets(one.once.key))
         holder = self._held.get(key)
         if holder is not None and holder[0] != one.id and (holder[1] is None or holder[1] > micros(one.created_at)):
-            return msgspec.structs.replace(
-                one, state=CommandState.SUPPRESSED, reason=_had(one.once, holder[0]), finished_at=one.created_at
-            )
+            return ended_as(one, CommandState.SUPPRESSED, _had(one.once, holder[0]), one.created_at)
         self._held[key] = (one.id, maybe_micros(one.once.until))
         self._new[key] = (*key, *self._held[key])
         return one
@@ -132,20 +130,25 @@ class Names:
             return one
         if _taken_later(self._db, one.source, one.name, one.webhook_id):
             self._claims.give_back(one)
-            return _ended(one, f"a later webhook made a command named '{one.name}'")
+            return _cancelled(one, f"a later webhook made a command named '{one.name}'")
         reason = f"replaced by the command {one.id} of the same name"
         earlier = self._here.get((one.source, one.name))
         if earlier is not None:
             self._claims.give_back(so_far[earlier])
-            so_far[earlier] = _ended(so_far[earlier], reason)
+            so_far[earlier] = _cancelled(so_far[earlier], reason)
         _withdraw(self._db, one.source, one.name, reason, one.created_at, by=one.id)
         self._db.execute(_NAME, (one.source, octets(one.name), one.id))
         self._here[one.source, one.name] = len(so_far)
         return one
 
 
-def _ended(one: Command, reason: str) -> Command:
-    return msgspec.structs.replace(one, state=CommandState.CANCELLED, reason=reason, finished_at=one.created_at)
+def _cancelled(one: Command, reason: str) -> Command:
+    return ended_as(one, CommandState.CANCELLED, reason, one.created_at)
+
+
+def ended_as(one: Command, state: CommandState, reason: str, now: datetime) -> Command:
+    """``one`` as it is after it ended without leaving."""
+    return msgspec.structs.replace(one, state=state, reason=reason, finished_at=now, due_at=None)
 
 
 def _taken_later(db: sqlite3.Connection, source: str, name: str, webhook_id: str) -> bool:
@@ -167,13 +170,15 @@ def _withdraw(db: sqlite3.Connection, source: str, name: str, reason: str, now: 
     move_up(db, [_line(withdrawn)])
 
 
-def sendable(db: sqlite3.Connection, due: Sequence[tuple[int, Command]], now: datetime) -> list[tuple[int, Command]]:
-    """Those of what is due that may leave now. The others go back to wait for the morning, or are suppressed."""
+def sendable(
+    db: sqlite3.Connection, due: Sequence[tuple[int, Command]], now: datetime
+) -> tuple[list[tuple[int, Command]], list[Command]]:
+    """Those of what is due that may leave now, and those that are suppressed; the rest waits for the morning."""
     allowed: list[tuple[int, Command]] = []
     sleeping: list[Row] = []
     over: list[Row] = []
     left: list[Line] = []
-    ended: list[tuple[str, CommandState, str | None]] = []
+    suppressed: list[Command] = []
     for seq, one in due:
         wakes = None if one.quiet is None else one.quiet.ends_at(now)
         if wakes is not None:
@@ -182,17 +187,17 @@ def sendable(db: sqlite3.Connection, due: Sequence[tuple[int, Command]], now: da
         elif (reason := _over_limit(db, one, now)) is not None:
             over.append((seq, octets(reason), micros(now)))
             left.append(_line(one))
-            ended.append((one.id, CommandState.SUPPRESSED, reason))
+            suppressed.append(ended_as(one, CommandState.SUPPRESSED, reason, now))
         else:
             allowed.append((seq, one))
     if sleeping:
         write(db, _QUIET, sleeping)
     if over:
         write(db, _SUPPRESS, over)
-        give_back(db, [id for id, _, _ in ended])
-        hold(db, ended)
+        give_back(db, [one.id for one in suppressed])
+        hold(db, [(one.id, one.state, one.reason) for one in suppressed])
     move_up(db, left)
-    return allowed
+    return allowed, suppressed
 
 
 def _over_limit(db: sqlite3.Connection, one: Command, now: datetime) -> str | None:
