@@ -59,6 +59,42 @@ class Unfetched(msgspec.Struct, frozen=True, kw_only=True):
     """The next try; None: now."""
 
 
+class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
+    """A request that failed authentication, as it is kept until it is released or its time is over."""
+
+    webhook: Webhook
+    """In state ``quarantined``; ``reason`` says what failed. Credentials in it are keyed hashes."""
+    cause: str
+    """The kind of failure, one of a few words: what is counted by."""
+    findings: tuple[str, ...] = ()
+    """What the diagnosis found, for the operator."""
+    lacking: str | None = None
+    """Why its body was not kept, so that it can't be released; None: it was."""
+
+
+class QuarantineLimits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much may be in quarantine. Bytes are those of :func:`quarantined_size`."""
+
+    count: int
+    bytes: int
+    source_count: int
+    """Of one source."""
+    source_bytes: int
+    since: datetime
+    """What was received before is over."""
+
+
+class QuarantineCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of one source is in quarantine for one cause."""
+
+    source: str
+    cause: str
+    count: int
+    bytes: int
+    oldest: datetime
+    """When the oldest of them was received."""
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """A command under a lease. Whoever records its result must show ``lease``."""
 
@@ -197,6 +233,8 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     once_claims: int = 0
     """Whose time was over."""
     rules_versions: int = 0
+    quarantined: int = 0
+    """Requests in quarantine."""
 
     def __add__(self, other: Pruned) -> Pruned:
         return Pruned(**{name: getattr(self, name) + getattr(other, name) for name in self.__struct_fields__})
@@ -286,7 +324,13 @@ class Store(Protocol):
         """The webhooks that are ``fetching``, the oldest first."""
 
     async def prune(
-        self, *, now: datetime, default: timedelta, by_source: Mapping[str, timedelta], dry_run: bool = False
+        self,
+        *,
+        now: datetime,
+        default: timedelta,
+        by_source: Mapping[str, timedelta],
+        quarantined: timedelta | None = None,
+        dry_run: bool = False,
     ) -> Pruned:
         """Take out webhooks that were received longer ago than their source's retention (``by_source``, else
         ``default``) and whose commands are all final: with bodies, answers that were fetched, commands and attempts.
@@ -295,9 +339,62 @@ class Store(Protocol):
         a claim without one for ever, a key without one for as long as its webhook is kept. Versions of the rules go
         that were last served before the longest retention and that no webhook names. With ``dry_run`` it only counts.
 
+        What is in quarantine goes when it was received longer ago than ``quarantined``, or than its source's retention
+        where that is shorter; with None it stays.
+
         In transactions of some milliseconds each: what is taken out is gone for good even if the caller is cancelled
         on the way, and what is left goes the next time.
         """
+
+    # -- quarantine ------------------------------------------------------------------------------------------------
+
+    async def quarantine(self, requests: Sequence[Quarantined], *, limits: QuarantineLimits) -> int:
+        """Keep requests that failed authentication, then take out what is over the limits; both in one transaction.
+
+        They are no webhooks: they claim no dedup key, count for no version of the rules, and no verb but
+        :meth:`release` makes anything of them. :meth:`webhook` finds them, and :meth:`webhooks` lists them where the
+        filter's state is ``quarantined``, and only there. One that is there already stays as it is.
+
+        First goes what was received before ``limits.since``. Of each source stay the last ``source_count`` that were
+        written, and of these the last that hold at most ``source_bytes`` together. Where all that is left is still over
+        ``count`` or ``bytes`` (sources came and went), it is shared out in rounds: the newest of each source, then the
+        second of each, the newer of one round first, until one does not fit. So what comes to one source never takes
+        the place of another's share, if ``source_count`` and ``source_bytes`` are at most the totals divided by the
+        sources.
+
+        :return: how many were taken out, of those given or of those that were there.
+        :raises StoreUnavailable: as :meth:`receive`: nothing was changed.
+        """
+
+    async def quarantined(self, id: str) -> Quarantined:
+        """:raises NotFound: no such request is in quarantine."""
+
+    async def quarantine_counts(self) -> Sequence[QuarantineCount]:
+        """What is in quarantine, by source and cause, in that order."""
+
+    async def still_quarantined(
+        self, id: str, *, reason: str, cause: str, findings: Sequence[str], rules_version: str
+    ) -> bool:
+        """Write why a request that was looked at again stays; the rest of it stays as it is.
+
+        :return: False, and nothing is written, where it is no longer there.
+        """
+
+    async def release(self, id: str, reception: Reception | None) -> Receipt | None:
+        """Take a request out of quarantine and receive what became of it, as :meth:`receive` does, in one transaction.
+
+        ``reception`` holds the webhook of the same id. Where its dedup key is taken, the first one counts a repeat and
+        nothing else is written; the request leaves all the same. With None it only leaves: what it became (the
+        elements of a batch) is on disk already, or it is to become nothing.
+
+        :return: the receipt; None where ``reception`` is None.
+        :raises NotFound: it is not there (any more): released by another, or taken out. Nothing was written.
+        :raises StoreUnavailable: as :meth:`receive`: nothing was changed.
+        """
+
+    async def key(self, name: str) -> bytes:
+        """32 random bytes that this store keeps under a name: made at the first call, the same ever after, for every
+        process that shares the store."""
 
     # -- rules -----------------------------------------------------------------------------------------------------
 
@@ -374,9 +471,14 @@ class Store(Protocol):
     # -- reading ---------------------------------------------------------------------------------------------------
 
     async def webhook(self, id: str) -> Webhook:
-        """:raises NotFound: no such webhook."""
+        """One webhook, or one request in quarantine.
 
-    async def webhooks(self, filter: WebhookFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Webhook]: ...
+        :raises NotFound: no such webhook.
+        """
+
+    async def webhooks(self, filter: WebhookFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Webhook]:
+        """Those that the filter lets through. What is in quarantine is listed with ``state`` ``quarantined``, and not
+        otherwise; it has no event type, rule, user or errors, and ``text`` is looked for in its body and reason."""
 
     async def command(self, id: str) -> Command:
         """:raises NotFound: no such command."""
@@ -385,6 +487,12 @@ class Store(Protocol):
 
     async def attempts(self, command_id: str) -> Sequence[Attempt]:
         """Every attempt at a command, the first one first."""
+
+
+def quarantined_size(webhook: Webhook) -> int:
+    """The bytes that a request in quarantine counts for: its body, headers, path and query, and 512 for the rest."""
+    headers = sum(len(name) + len(value) for name, value in webhook.headers)
+    return 512 + len(webhook.body) + headers + len(webhook.path) + len(webhook.query)
 
 
 def open_store(url: str, *, identify_gap: timedelta = timedelta(milliseconds=500)) -> Store:

@@ -13,7 +13,7 @@ import pytest
 
 from gateway.model import CommandState
 from gateway.store import Reception, Store, Verdict
-from gateway.store.sqlite import claims, line, reception
+from gateway.store.sqlite import claims, line, quarantine, reception
 from gateway.store.sqlite.database import connect, migrate
 from tests.store.making import GAP, LEASE, NOW, claimed, command, webhook
 
@@ -147,3 +147,10 @@ async def test_a_million_due_at_once_join_in_parts(store: Store, path: Path) -> 
         other.execute(BODIES)
     seen = [len(await claimed(store, limit=10_000)) for _ in range(4)]
     assert seen == [1000, 1000, 500, 0]
+
+
+@pytest.mark.parametrize("query", [quarantine._OVER, quarantine._OVER_SHARE, quarantine._OVER_ALL, quarantine._COUNTS])
+def test_what_quarantine_is_limited_and_counted_by_reads_no_body(db: sqlite3.Connection, query: str) -> None:
+    plan = db.execute(f"EXPLAIN QUERY PLAN {query}", [1] * query.count("?")).fetchall()
+    scans = [step for *_, step in plan if step.startswith("SCAN quarantine")]
+    assert scans == ["SCAN quarantine USING COVERING INDEX quarantine_by_source"]

@@ -30,6 +30,9 @@ from gateway.store import (
     Markers,
     Page,
     Pruned,
+    QuarantineCount,
+    Quarantined,
+    QuarantineLimits,
     Receipt,
     Reception,
     Retranslation,
@@ -38,7 +41,7 @@ from gateway.store import (
     VersionHistory,
     WebhookFilter,
 )
-from gateway.store.sqlite import acts, claims, fetched, lists, markers, pruning, versions
+from gateway.store.sqlite import acts, claims, fetched, lists, markers, pruning, quarantine, versions
 from gateway.store.sqlite.commit import Writer
 from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate
 from gateway.store.sqlite.reader import Reader
@@ -80,6 +83,7 @@ class SQLiteStore:
         self._record = partial(claims.record, gap=identify_gap)
         self._act = _one_by_one(partial(acts.act, gap=identify_gap))
         self._retranslate = _one_by_one(partial(retranslate, gap=identify_gap))
+        self._release = _one_by_one(partial(quarantine.release, gap=identify_gap))
 
     async def open(self, *, serving: bool = True) -> None:
         if self._connections is not None:
@@ -150,7 +154,13 @@ class SQLiteStore:
         return await self._open().lists.read(fetched.list_unfetched, limit=limit, cursor=cursor)
 
     async def prune(
-        self, *, now: datetime, default: timedelta, by_source: Mapping[str, timedelta], dry_run: bool = False
+        self,
+        *,
+        now: datetime,
+        default: timedelta,
+        by_source: Mapping[str, timedelta],
+        quarantined: timedelta | None = None,
+        dry_run: bool = False,
     ) -> Pruned:
         connections = self._open()
         lists, writer = connections.lists, connections.writer
@@ -166,6 +176,11 @@ class SQLiteStore:
                 if found.next is None:
                     break
                 place = found.next
+        if quarantined is not None:
+            for source in await lists.read(quarantine.sources):
+                old = source, micros(now - min(quarantined, by_source.get(source, default)))
+                gone = lists.read(quarantine.count_old, *old) if dry_run else writer.submit(_drop_quarantined, old)
+                pruned += Pruned(quarantined=await gone)
         if dry_run:
             pruned += await lists.read(pruning.count_expired, at)
         while not dry_run:
@@ -177,6 +192,33 @@ class SQLiteStore:
         for version in await lists.read(pruning.old_versions, micros(now - longest)):
             pruned += Pruned(rules_versions=1) if dry_run else await writer.submit(_drop_version, version)
         return pruned
+
+    # -- quarantine ------------------------------------------------------------------------------------------------
+
+    async def quarantine(self, requests: Sequence[Quarantined], *, limits: QuarantineLimits) -> int:
+        kept = quarantine.kept_of(requests, limits)
+        return await self._open().writer.submit(_quarantine, kept, size=kept.size, bounded=True)
+
+    async def quarantined(self, id: str) -> Quarantined:
+        return await self._open().lookups.read(quarantine.find, id)
+
+    async def quarantine_counts(self) -> Sequence[QuarantineCount]:
+        return await self._open().lists.read(quarantine.counts)
+
+    async def still_quarantined(
+        self, id: str, *, reason: str, cause: str, findings: Sequence[str], rules_version: str
+    ) -> bool:
+        stays = quarantine.stays_of(id, reason=reason, cause=cause, findings=findings, rules_version=rules_version)
+        return await self._open().writer.submit(_still_quarantined, stays)
+
+    async def release(self, id: str, reception: Reception | None) -> Receipt | None:
+        arrival = None if reception is None else arrival_of(reception)
+        release = quarantine.Release(id=id, arrival=arrival)
+        size = 0 if arrival is None else arrival.size
+        return await self._open().writer.submit(self._release, release, size=size, bounded=True)
+
+    async def key(self, name: str) -> bytes:
+        return await self._open().writer.submit(_key, name)
 
     # -- rules -----------------------------------------------------------------------------------------------------
 
@@ -302,6 +344,10 @@ _note_markers = _one_by_one(markers.note)
 _prune = _one_by_one(pruning.delete)
 _drop_expired = _one_by_one(pruning.drop_expired)
 _drop_version = _one_by_one(pruning.drop_version)
+_quarantine = _one_by_one(quarantine.keep)
+_still_quarantined = _one_by_one(quarantine.stay)
+_drop_quarantined = _one_by_one(quarantine.drop_old)
+_key = _one_by_one(quarantine.key)
 _note_fetching = _one_by_one(fetched.note)
 _claim = _one_by_one(claims.claim)
 _recover = _one_by_one(_recover_one)

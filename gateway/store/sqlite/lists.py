@@ -1,19 +1,16 @@
-"""Lists of webhooks and commands, newest first, and the questions with one answer. All run on a reading connection.
-
-A cursor is the place of the last item that was given, so pages stay whole while new items arrive before them.
-"""
+"""Lists of webhooks and commands, newest first, and the questions with one answer. All run on a reading connection."""
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
 
 import msgspec
 
 from gateway.errors import NotFound
-from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Webhook
+from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Webhook, WebhookState
 from gateway.store import CommandFilter, Page, WebhookFilter
+from gateway.store.sqlite import quarantine
+from gateway.store.sqlite.conditions import Conditions, read_page
 from gateway.store.sqlite.rows import (
     ATTEMPT_COLUMNS,
     COMMAND_COLUMNS,
@@ -24,8 +21,6 @@ from gateway.store.sqlite.rows import (
     octets,
     webhook,
 )
-
-T = TypeVar("T")
 
 _WEBHOOK = "SELECT {columns} FROM webhooks WHERE id = ?".replace("{columns}", WEBHOOK_COLUMNS)
 _BATCH = "SELECT body FROM batches WHERE id = ?"
@@ -64,6 +59,8 @@ UNION ALL SELECT destination, 'held', count(*) FROM commands INDEXED BY commands
 def find_webhook(db: sqlite3.Connection, id: str) -> Webhook:
     row = db.execute(_WEBHOOK, (id,)).fetchone()
     if row is None:
+        if (kept := quarantine.find_webhook(db, id)) is not None:
+            return kept
         raise NotFound(f"webhook {id}: no such webhook")
     found = webhook(row)
     batch = None if found.batch_id is None else db.execute(_BATCH, (found.batch_id,)).fetchone()
@@ -82,7 +79,9 @@ def list_attempts(db: sqlite3.Connection, command_id: str) -> list[Attempt]:
 
 
 def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, cursor: str | None) -> Page[Webhook]:
-    where = _Conditions()
+    if filter.state is WebhookState.QUARANTINED:
+        return quarantine.list_webhooks(db, filter, limit=limit, cursor=cursor)
+    where = Conditions()
     where.equal("source", filter.source)
     if filter.state is not None:
         where.literal("state", filter.state.value)
@@ -97,18 +96,15 @@ def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, 
             "EXISTS (SELECT 1 FROM commands AS c WHERE c.webhook_id = webhooks.id AND c.user_id = ?)",
             octets(filter.user),
         )
-    if filter.since is not None:
-        where.add("received_at >= ?", micros(filter.since))
-    if filter.until is not None:
-        where.add("received_at < ?", micros(filter.until))
+    where.received(filter.since, filter.until)
     if filter.text is not None:
         sought = octets(filter.text)
         where.add("(instr(body, ?) > 0 OR instr(dedup_key, ?) > 0)", sought, sought)
-    return _page(db, _WEBHOOKS, where, webhook, limit=limit, cursor=cursor)
+    return read_page(db, _WEBHOOKS, where, webhook, limit=limit, cursor=cursor)
 
 
 def list_commands(db: sqlite3.Connection, filter: CommandFilter, *, limit: int, cursor: str | None) -> Page[Command]:
-    where = _Conditions()
+    where = Conditions()
     if filter.state is not None:
         where.literal("state", filter.state.value)
     where.equal("source", filter.source)
@@ -124,7 +120,7 @@ def list_commands(db: sqlite3.Connection, filter: CommandFilter, *, limit: int, 
     if filter.text is not None:
         sought = octets(filter.text)
         where.add("(instr(body, ?) > 0 OR instr(reason, ?) > 0)", sought, sought)
-    return _page(db, _COMMANDS, where, command, limit=limit, cursor=cursor)
+    return read_page(db, _COMMANDS, where, command, limit=limit, cursor=cursor)
 
 
 def count_backlog(db: sqlite3.Connection) -> dict[str, dict[CommandState, int]]:
@@ -136,46 +132,3 @@ def count_backlog(db: sqlite3.Connection) -> dict[str, dict[CommandState, int]]:
         states = backlog.setdefault(destination, {})
         states[state] = states.get(state, 0) + count
     return backlog
-
-
-class _Conditions:
-    """A WHERE clause and its parameters."""
-
-    def __init__(self) -> None:
-        self._terms: list[str] = []
-        self.parameters: list[Any] = []
-
-    def add(self, term: str, *parameters: Any) -> None:
-        self._terms.append(term)
-        self.parameters.extend(parameters)
-
-    def equal(self, column: str, value: Any) -> None:
-        if value is not None:
-            self.add(f"{column} = ?", value)
-
-    def literal(self, column: str, word: str) -> None:
-        """``word`` is one of ours. Written out, for a partial index serves only what the text itself says."""
-        self.add(f"{column} = '{word}'")
-
-    def __str__(self) -> str:
-        return " AND ".join(self._terms) or "TRUE"
-
-
-def _page(
-    db: sqlite3.Connection,
-    query: str,
-    where: _Conditions,
-    item: Callable[[Sequence[Any]], T],
-    *,
-    limit: int,
-    cursor: str | None,
-) -> Page[T]:
-    if cursor is not None:
-        if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise ValueError(f"cursor {cursor!r}: is not one that a list gave as next")
-        where.add("seq < ?", int(cursor))
-    text = query.replace("{conditions}", str(where))
-    rows = db.execute(text, [*where.parameters, limit + 1]).fetchall()
-    more = len(rows) > limit
-    rows = rows[:limit]
-    return Page(items=tuple(item(row[1:]) for row in rows), next=str(rows[-1][0]) if more else None)

@@ -54,7 +54,7 @@ CREATE TABLE webhooks (
 
 -- What people look for after a bad day. States that most webhooks have are listed by walking back from the newest.
 CREATE INDEX webhooks_troubled ON webhooks (state, seq)
-    WHERE state = 'untranslatable' OR state = 'unparseable' OR state = 'quarantined' OR state = 'fetching';
+    WHERE state = 'untranslatable' OR state = 'unparseable' OR state = 'fetching';
 CREATE INDEX webhooks_with_errors ON webhooks (seq) WHERE errors IS NOT NULL;
 
 -- Prune walks each source from its oldest on.
@@ -74,6 +74,34 @@ CREATE TABLE fetched (
     due_at     INTEGER,                     -- the next try of a webhook that is fetching; NULL: now, or none
     fetches    BLOB NOT NULL                -- JSON: [{name, method, url, status, at, attempts, message, answer}, ...]
 );
+
+-- Requests that failed authentication. No webhooks: nothing but a release makes anything of them. The body stands last,
+-- so that counting reads none of it.
+CREATE TABLE quarantine (
+    seq           INTEGER PRIMARY KEY,      -- order of writing: lists and their cursors go by it
+    id            TEXT NOT NULL UNIQUE,
+    source        TEXT NOT NULL,
+    received_at   INTEGER NOT NULL,
+    method        TEXT NOT NULL,
+    path          BLOB NOT NULL,
+    query         BLOB NOT NULL,
+    headers       BLOB NOT NULL,            -- JSON: [[name, value], ...], credentials as keyed hashes
+    reason        BLOB NOT NULL,
+    cause         TEXT NOT NULL,
+    findings      BLOB NOT NULL,            -- JSON: [text, ...]
+    lacking       BLOB,                     -- why the body was not kept; NULL: it was
+    rules_version TEXT NOT NULL,
+    size          INTEGER NOT NULL,         -- bytes
+    body          BLOB NOT NULL
+);
+-- What the limits and the counts are made of, and nothing else is read for them.
+CREATE INDEX quarantine_by_source ON quarantine (source, seq, received_at, size, cause);
+
+-- Random keys that this store was given once: 'quarantine' for the keyed hashes of credentials.
+CREATE TABLE keys (
+    name TEXT PRIMARY KEY,
+    key  BLOB NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE dedup (
     source     TEXT NOT NULL,

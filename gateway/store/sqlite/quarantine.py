@@ -1,0 +1,211 @@
+"""Requests that failed authentication: kept within limits, listed, counted, released. They are no webhooks."""
+
+from __future__ import annotations
+
+import secrets
+import sqlite3
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from gateway.errors import NotFound
+from gateway.model import Webhook, WebhookState
+from gateway.store import Page, QuarantineCount, Quarantined, QuarantineLimits, Receipt, WebhookFilter, quarantined_size
+from gateway.store.sqlite.conditions import Conditions, read_page
+from gateway.store.sqlite.reception import Arrival, write_arrivals
+from gateway.store.sqlite.rows import dumped, loaded, maybe_octets, maybe_text, micros, moment, octets, text
+from gateway.store.sqlite.values import Row, write
+
+_COLUMNS = (
+    "id, source, received_at, method, path, query, headers, reason, cause, findings, lacking, rules_version, size, body"
+)
+_KEEP = f"""
+INSERT INTO quarantine ({_COLUMNS}) SELECT * FROM {{values}} WHERE column1 IS NOT NULL ON CONFLICT (id) DO NOTHING
+"""  # noqa: S608 - made of constants
+# By the index alone: no body is read.
+_OVER = """
+DELETE FROM quarantine WHERE seq IN (
+    SELECT seq FROM quarantine INDEXED BY quarantine_by_source WHERE received_at < ?)
+"""
+_OVER_SHARE = """
+DELETE FROM quarantine WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, row_number() OVER newer AS place, sum(size) OVER newer AS bytes
+        FROM quarantine INDEXED BY quarantine_by_source WINDOW newer AS (PARTITION BY source ORDER BY seq DESC))
+    WHERE place > ? OR bytes > ?)
+"""
+_OVER_ALL = """
+DELETE FROM quarantine WHERE seq IN (
+    SELECT seq FROM (
+        SELECT seq, row_number() OVER better AS place, sum(size) OVER better AS bytes
+        FROM (
+            SELECT seq, size, row_number() OVER (PARTITION BY source ORDER BY seq DESC) AS round
+            FROM quarantine INDEXED BY quarantine_by_source)
+        WINDOW better AS (ORDER BY round, seq DESC))
+    WHERE place > ? OR bytes > ?)
+"""
+_FIND = f"SELECT {_COLUMNS} FROM quarantine WHERE id = ?"  # noqa: S608 - made of constants
+_LIST = f"SELECT seq, {_COLUMNS} FROM quarantine WHERE {{conditions}} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - as above
+_COUNTS = """
+SELECT source, cause, count(*), sum(size), min(received_at) FROM quarantine INDEXED BY quarantine_by_source
+GROUP BY source, cause ORDER BY source, cause
+"""
+_STAYS = "UPDATE quarantine SET reason = ?, cause = ?, findings = ?, rules_version = ? WHERE id = ?"
+_LEAVES = "DELETE FROM quarantine WHERE id = ?"
+_SOURCES = "SELECT DISTINCT source FROM quarantine INDEXED BY quarantine_by_source"
+_OLD = "SELECT count(*) FROM quarantine INDEXED BY quarantine_by_source WHERE source = ? AND received_at < ?"
+_DROP_OLD = "DELETE FROM quarantine WHERE source = ? AND received_at < ?"
+_MAKE_KEY = "INSERT INTO keys (name, key) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
+_KEY = "SELECT key FROM keys WHERE name = ?"
+
+
+class Kept(msgspec.Struct, frozen=True, kw_only=True):
+    """Requests as rows, and how much may be kept."""
+
+    rows: tuple[Row, ...]
+    limits: QuarantineLimits
+
+    @property
+    def size(self) -> int:
+        return sum(row[-2] for row in self.rows)
+
+
+class Release(msgspec.Struct, frozen=True, kw_only=True):
+    """One that leaves, and what became of it."""
+
+    id: str
+    arrival: Arrival | None
+
+
+class Stays(msgspec.Struct, frozen=True, kw_only=True):
+    """Why one that was looked at again stays: as :data:`_STAYS` takes it."""
+
+    row: Row
+
+
+def kept_of(requests: Sequence[Quarantined], limits: QuarantineLimits) -> Kept:
+    return Kept(rows=tuple(map(_row, requests)), limits=limits)
+
+
+def stays_of(id: str, *, reason: str, cause: str, findings: Sequence[str], rules_version: str) -> Stays:
+    return Stays(row=(octets(reason), cause, dumped(tuple(findings)), rules_version, id))
+
+
+def keep(db: sqlite3.Connection, kept: Kept) -> int:
+    """Write them, then take out what is over the limits; how many that was."""
+    if kept.rows:
+        write(db, _KEEP, kept.rows)
+    limits = kept.limits
+    out = db.execute(_OVER, (micros(limits.since),)).rowcount
+    out += db.execute(_OVER_SHARE, (limits.source_count, limits.source_bytes)).rowcount
+    return out + db.execute(_OVER_ALL, (limits.count, limits.bytes)).rowcount
+
+
+def find(db: sqlite3.Connection, id: str) -> Quarantined:
+    row = db.execute(_FIND, (id,)).fetchone()
+    if row is None:
+        raise NotFound(f"webhook {id}: is not in quarantine")
+    return _quarantined(row)
+
+
+def find_webhook(db: sqlite3.Connection, id: str) -> Webhook | None:
+    row = db.execute(_FIND, (id,)).fetchone()
+    return None if row is None else _quarantined(row).webhook
+
+
+def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, cursor: str | None) -> Page[Webhook]:
+    where = Conditions()
+    if filter.errors or not (filter.event_type is None and filter.rule is None and filter.user is None):
+        where.add("FALSE")
+    where.equal("source", filter.source)
+    where.equal("rules_version", filter.rules_version)
+    where.received(filter.since, filter.until)
+    if filter.text is not None:
+        sought = octets(filter.text)
+        where.add("(instr(body, ?) > 0 OR instr(reason, ?) > 0)", sought, sought)
+    return read_page(db, _LIST, where, lambda row: _quarantined(row).webhook, limit=limit, cursor=cursor)
+
+
+def counts(db: sqlite3.Connection) -> list[QuarantineCount]:
+    return [
+        QuarantineCount(source=source, cause=cause, count=count, bytes=size, oldest=moment(oldest))
+        for source, cause, count, size, oldest in db.execute(_COUNTS).fetchall()
+    ]
+
+
+def stay(db: sqlite3.Connection, stays: Stays) -> bool:
+    return db.execute(_STAYS, stays.row).rowcount > 0
+
+
+def release(db: sqlite3.Connection, one: Release, *, gap: timedelta) -> Receipt | NotFound | None:
+    """Take it out, and write what became of it."""
+    if not db.execute(_LEAVES, (one.id,)).rowcount:
+        return NotFound(f"webhook {one.id}: is not in quarantine any more")
+    if one.arrival is None:
+        return None
+    (receipt,) = write_arrivals(db, [one.arrival], gap=gap)
+    return receipt
+
+
+def sources(db: sqlite3.Connection) -> list[str]:
+    """Those that anything of is in quarantine."""
+    return [source for (source,) in db.execute(_SOURCES).fetchall()]
+
+
+def count_old(db: sqlite3.Connection, source: str, before: int) -> int:
+    (count,) = db.execute(_OLD, (source, before)).fetchone()
+    return int(count)
+
+
+def drop_old(db: sqlite3.Connection, old: tuple[str, int]) -> int:
+    """Take out those of a source that were received before a moment; how many that was."""
+    return db.execute(_DROP_OLD, old).rowcount
+
+
+def key(db: sqlite3.Connection, name: str) -> bytes:
+    """The key of this name, made now where there was none."""
+    db.execute(_MAKE_KEY, (name, secrets.token_bytes(32)))
+    (found,) = db.execute(_KEY, (name,)).fetchone()
+    return bytes(found)
+
+
+def _row(request: Quarantined) -> Row:
+    webhook = request.webhook
+    return (
+        webhook.id,
+        webhook.source,
+        micros(webhook.received_at),
+        webhook.method,
+        octets(webhook.path),
+        octets(webhook.query),
+        dumped(webhook.headers),
+        octets(webhook.reason or ""),
+        request.cause,
+        dumped(request.findings),
+        maybe_octets(request.lacking),
+        webhook.rules_version,
+        quarantined_size(webhook),
+        webhook.body,
+    )
+
+
+def _quarantined(row: Sequence[Any]) -> Quarantined:
+    (
+        id, source, received_at, method, path, query, headers, reason, cause, findings, lacking, rules_version, _, body,
+    ) = row  # fmt: skip
+    webhook = Webhook(
+        id=id,
+        source=source,
+        received_at=moment(received_at),
+        method=method,
+        path=text(path),
+        query=text(query),
+        headers=tuple((name, value) for name, value in loaded(headers)),
+        body=body,
+        state=WebhookState.QUARANTINED,
+        reason=text(reason),
+        rules_version=rules_version,
+    )
+    return Quarantined(webhook=webhook, cause=cause, findings=tuple(loaded(findings)), lacking=maybe_text(lacking))
