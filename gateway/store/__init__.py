@@ -144,6 +144,8 @@ class WebhookFilter(msgspec.Struct, frozen=True, kw_only=True):
     until: datetime | None = None
     text: str | None = None
     """Text that stands in the body or in the dedup key."""
+    command_state: CommandState | None = None
+    """The state of one of its commands."""
 
 
 class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
@@ -156,10 +158,114 @@ class CommandFilter(msgspec.Struct, frozen=True, kw_only=True):
     rule: str | None = None
     user: str | None = None
     webhook: str | None = None
+    event_type: str | None = None
+    """Of its webhook."""
+    rules_version: str | None = None
+    """The version that its webhook was translated with, the last time."""
     since: datetime | None = None
     until: datetime | None = None
     text: str | None = None
     """Text that stands in the body or the reason."""
+
+
+class Cause(msgspec.Struct, frozen=True, kw_only=True):
+    """Webhooks, or commands, that are in one state for one reason."""
+
+    state: str
+    source: str
+    rule: str
+    """Of commands their rule; of webhooks the rule of their first mapping error, or empty."""
+    cause: str
+    """The reason (of webhooks with errors the first one's message), what differs from one to the next left out of it:
+    see :func:`gateway.store.causes.words`. Empty where there is none."""
+    count: int
+    example: str
+    """The id of the newest."""
+    newest: datetime
+    """When that was received, or made."""
+
+
+class Replay(msgspec.Struct, frozen=True, kw_only=True):
+    """Many webhooks that are run again one after the other, and how far that has come."""
+
+    id: str
+    """Ordered by time among the ids of webhooks: those with a greater one arrived after it began."""
+    began_at: datetime
+    asked: bytes
+    """JSON: which webhooks, and what is to be done with them."""
+    total: int
+    """How many there were when it began."""
+    done: int = 0
+    cursor: str | None = None
+    """Of :meth:`Store.walk`: the last webhook that is done. None: none is."""
+    counts: Mapping[str, int] = {}
+    """What was done, in words of the replay: created, replaced, failed ..."""
+    finished_at: datetime | None = None
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What :meth:`Store.find` found, and how far it looked."""
+
+    webhooks: tuple[str, ...] = ()
+    """Ids, newest first."""
+    looked_at: int = 0
+    """How many webhooks were looked at."""
+    back_to: datetime | None = None
+    """When the oldest of those was received."""
+    whole: bool = True
+    """Whether nothing older is kept, of what was asked for."""
+
+
+class DifferenceKind(StrEnum):
+    """How what candidate rules make of a webhook differs from what it became."""
+
+    APPEARS = "appears"
+    """A command that was not made."""
+    VANISHES = "vanishes"
+    """A command that would not be made."""
+    CHANGES = "changes"
+    """A command of the same identity that would be another one."""
+
+
+class ShadowDifference(msgspec.Struct, frozen=True, kw_only=True):
+    """One command that shadow rules would make, not make, or make otherwise. It holds no value out of a payload."""
+
+    candidate: str
+    """The version of the shadow rules."""
+    served: str
+    """The version that made what there is."""
+    at: datetime
+    webhook_id: str
+    source: str
+    rule: str
+    command: str
+    kind: DifferenceKind
+    paths: tuple[str, ...] = ()
+    """What changes, such as ``body.order.total`` or ``not_before``."""
+
+
+class ShadowFilter(msgspec.Struct, frozen=True, kw_only=True):
+    """Which differences to list; every given field must hold."""
+
+    candidate: str | None = None
+    source: str | None = None
+    rule: str | None = None
+    kind: DifferenceKind | None = None
+
+
+class ShadowCount(msgspec.Struct, frozen=True, kw_only=True):
+    """How often a rule differed under one version of the shadow rules."""
+
+    candidate: str
+    source: str
+    rule: str
+    """Empty: of the source as a whole, for ``webhooks``."""
+    webhooks: int = 0
+    """How many webhooks were compared, where ``rule`` is empty."""
+    appears: int = 0
+    vanishes: int = 0
+    changes: int = 0
+    last_at: datetime
 
 
 class Retranslation(msgspec.Struct, frozen=True, kw_only=True):
@@ -174,6 +280,10 @@ class Retranslation(msgspec.Struct, frozen=True, kw_only=True):
     """Delivered, delivering or unknown: left alone."""
     ended: tuple[Command, ...] = ()
     """As in :class:`Receipt`, of those created and replaced."""
+
+
+WITHDRAWN = "the rules that its webhook was translated with again do not make it"
+"""Why a command is ``cancelled`` that :meth:`Store.retranslate` withdrew."""
 
 
 class Act(StrEnum):
@@ -261,6 +371,12 @@ class VersionHistory(msgspec.Struct, frozen=True, kw_only=True):
     """By source: how many webhooks met it when they were received. Repeats and replays do not count."""
     matches: Mapping[tuple[str, str], int] = {}
     """By source and id of the rule, for each rule of the version: how many of these webhooks it matched."""
+
+
+SHADOW_KEPT = 10_000
+"""Differences of shadow rules that are kept; the oldest go first."""
+SHADOW_VERSIONS = 20
+"""Versions of shadow rules whose counts are kept."""
 
 
 class Store(Protocol):
@@ -449,8 +565,11 @@ class Store(Protocol):
     async def note_markers(self, address: str, command: str, *, shown: bool, now: datetime) -> None:
         """Remember what a lookup showed of a command that is known to have been accepted."""
 
-    async def act(self, act: Act, ids: Sequence[str], *, now: datetime, skip: bool = False) -> Acted:
-        """A person decides: do ``act`` to these commands, in one transaction.
+    async def act(
+        self, act: Act, ids: Sequence[str], *, now: datetime, skip: bool = False, priority: int | None = None
+    ) -> Acted:
+        """A person decides: do ``act`` to these commands, in one transaction. What is sent again gets ``priority``
+        where one is given, and keeps its own where none is.
 
         What is sent again joins its customer's line where its place is, waits for its identify where that is still to
         be accepted, and not before its time. What may have reached the customer keeps its once key when cancelled.
@@ -480,6 +599,18 @@ class Store(Protocol):
         """Those that the filter lets through. What is in quarantine is listed with ``state`` ``quarantined``, and not
         otherwise; it has no event type, rule, user or errors, and ``text`` is looked for in its body and reason."""
 
+    async def walk(
+        self, filter: WebhookFilter, *, limit: int = 50, after: str | None = None
+    ) -> Sequence[tuple[str, Webhook]]:
+        """The next webhooks behind ``after``, the oldest first, each with its own cursor to go on behind it. What is in
+        quarantine is none of them.
+
+        What is done with one may take it out of the filter, or put others into it: none comes twice, and none is left
+        out that was there and stayed.
+
+        :raises ValueError: a cursor that no walk gave.
+        """
+
     async def command(self, id: str) -> Command:
         """:raises NotFound: no such command."""
 
@@ -487,6 +618,64 @@ class Store(Protocol):
 
     async def attempts(self, command_id: str) -> Sequence[Attempt]:
         """Every attempt at a command, the first one first."""
+
+    async def count(self, filter: WebhookFilter | CommandFilter) -> int:
+        """How many a list of this filter has, also in quarantine."""
+
+    async def causes(self, filter: WebhookFilter | CommandFilter, *, limit: int = 100) -> Sequence[Cause]:
+        """What a list of this filter has, by state, source, rule and cause: the most frequent first, at most ``limit``
+        of them, those of the same count by their newest."""
+
+    async def find(
+        self, texts: Sequence[str], *, limit: int = 20, depth: int = 100_000, since: datetime | None = None
+    ) -> Found:
+        """The newest ``limit`` webhooks in which one of ``texts`` stands: in the id, the path, the query, the body, the
+        dedup key, in what was fetched for it; or in a command of it: its customer, its body, its reason, Intilery's
+        event id. Small and capital letters of ASCII are the same.
+
+        There is no index for that: at most ``depth`` of the newest webhooks are looked at, those since ``since``, in
+        steps between which other lists get their turn.
+        """
+
+    async def last_heard(self) -> Mapping[str, datetime]:
+        """When each source that has sent anything that is kept did so last."""
+
+    # -- running again ---------------------------------------------------------------------------------------------
+
+    async def begin_replay(self, replay: Replay) -> None:
+        """Keep a new one."""
+
+    async def replay(self, id: str) -> Replay:
+        """:raises NotFound: no such replay."""
+
+    async def replays(self, *, limit: int = 20) -> Sequence[Replay]:
+        """The newest first."""
+
+    async def note_replay(self, replay: Replay, *, after: str | None) -> None:
+        """Write how far a replay has come: ``done``, ``cursor``, ``counts`` and ``finished_at``.
+
+        :raises Conflict: the cursor that is kept is not ``after``: somebody else goes on with it, or has.
+        :raises NotFound: no such replay.
+        """
+
+    # -- shadow rules ----------------------------------------------------------------------------------------------
+
+    async def note_shadow(
+        self, candidate: str, compared: Mapping[str, int], differences: Sequence[ShadowDifference], *, now: datetime
+    ) -> None:
+        """Count webhooks that were compared, by source, and their differences; keep the newest
+        :data:`SHADOW_KEPT` differences and the counts of the newest :data:`SHADOW_VERSIONS` candidates."""
+
+    async def shadow_counts(self, *, candidate: str | None = None) -> Sequence[ShadowCount]:
+        """Of one candidate, or of all: the one that was noted last first, then by source and rule."""
+
+    async def shadow_differences(
+        self, filter: ShadowFilter, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[ShadowDifference]:
+        """The newest first.
+
+        :raises ValueError: a cursor that no list gave.
+        """
 
 
 def quarantined_size(webhook: Webhook) -> int:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from gateway.model import Command, CommandState, MappingProblem, Webhook, WebhookState
-from gateway.store import CommandFilter, Page, Reception, Store, WebhookFilter
-from tests.store.making import NOW, after, command, received, webhook
+from gateway.store import Cause, CommandFilter, Page, Reception, Store, WebhookFilter
+from gateway.store.causes import words
+from tests.store.making import NOW, after, command, ended, one, received, webhook
 
 ALL = WebhookFilter()
 
@@ -97,14 +99,21 @@ WEBHOOKS: list[dict[str, Any]] = [
         (WebhookFilter(text="order 7\udc00"), [1]),
         (WebhookFilter(text="%"), []),
         (WebhookFilter(source="crm", errors=False, text="1002", user="u2"), [2]),
+        (WebhookFilter(command_state=CommandState.HELD), [1]),
+        (WebhookFilter(command_state=CommandState.PENDING), [2, 0]),
+        (WebhookFilter(command_state=CommandState.FAILED), []),
     ],
 )
 async def test_webhooks_are_filtered(store: Store, filter: WebhookFilter, expected: list[int]) -> None:
     hooks = [webhook(**fields) for fields in WEBHOOKS]
     for number, hook in enumerate(hooks):
-        await store.receive(Reception(webhook=hook, commands=(command(hook, user_id=f"u{number}"),)))
+        state = CommandState.HELD if number == 1 else CommandState.PENDING
+        await store.receive(Reception(webhook=hook, commands=(command(hook, user_id=f"u{number}", state=state),)))
     page = await store.webhooks(filter)
     assert page.items == tuple(hooks[number] for number in expected)
+    assert await store.count(filter) == len(expected)
+    walked = await store.walk(filter)
+    assert [hook for _, hook in walked] == [hooks[number] for number in reversed(expected)]
 
 
 COMMANDS: list[dict[str, Any]] = [
@@ -150,6 +159,7 @@ async def test_commands_are_filtered(store: Store, filter: CommandFilter, expect
         made += await received(store, fields)
     page = await store.commands(filter)
     assert page.items == tuple(made[number] for number in expected)
+    assert await store.count(filter) == len(expected)
 
 
 async def test_commands_of_one_webhook(store: Store) -> None:
@@ -157,3 +167,104 @@ async def test_commands_of_one_webhook(store: Store) -> None:
     await received(store, {})
     page = await store.commands(CommandFilter(webhook=made[0].webhook_id))
     assert [item.id for item in page.items] == [made[1].id, made[0].id]
+
+
+async def test_commands_are_filtered_by_what_is_known_of_their_webhook(store: Store) -> None:
+    made = await received(store, {}, event_type="orders/create", rules_version="bbbb")
+    await received(store, {}, rules_version="cccc")
+    for filter in (CommandFilter(event_type="orders/create"), CommandFilter(rules_version="bbbb")):
+        assert [item.id for item in (await store.commands(filter)).items] == [made[0].id]
+        assert await store.count(filter) == 1
+    assert (await store.commands(CommandFilter(event_type="x"))).items == ()
+
+
+async def test_a_walk_goes_on_behind_any_of_its_webhooks(store: Store) -> None:
+    hooks = await hooks_with(store, *({"state": WebhookState.UNMATCHED} for _ in range(4)))
+    filter = WebhookFilter(state=WebhookState.UNMATCHED)
+    first = await store.walk(filter, limit=3)
+    assert [hook for _, hook in first] == hooks[:3]
+    assert [hook for _, hook in await store.walk(filter, after=first[1][0])] == hooks[2:]
+    # What was walked over may leave the filter, and others come: none comes twice, none is left out.
+    for cursor, _ in first:
+        assert cursor
+    became = msgspec.structs.replace(hooks[0], state=WebhookState.TRANSLATED)
+    await store.retranslate(Reception(webhook=became), now=NOW)
+    new = await hooks_with(store, {"state": WebhookState.UNMATCHED})
+    rest = await store.walk(filter, after=first[-1][0])
+    assert [hook for _, hook in rest] == [hooks[3], *new]
+    assert await store.walk(filter, after=rest[-1][0]) == []
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "-1", "9" * 30])
+async def test_a_cursor_that_no_walk_gave_is_refused(store: Store, cursor: str) -> None:
+    with pytest.raises(ValueError, match="cursor"):
+        await store.walk(ALL, after=cursor)
+
+
+async def test_webhooks_by_cause(store: Store) -> None:
+    def failed(order: int) -> dict[str, Any]:
+        problem = MappingProblem(rule="b", message=f"userId is nothing: $.user is '{order}'")
+        return {"state": WebhookState.UNTRANSLATABLE, "errors": (problem, PROBLEM)}
+
+    hooks = await hooks_with(
+        store,
+        failed(1),
+        {"state": WebhookState.UNMATCHED, "source": "crm"},
+        failed(2),
+        {"state": WebhookState.UNPARSEABLE, "reason": "no JSON at byte 12345"},
+        {"state": WebhookState.UNMATCHED, "source": "crm", "received_at": after(5)},
+        failed(3),
+    )
+    causes = await store.causes(ALL)
+    assert causes == [
+        Cause(
+            state="untranslatable",
+            source="shop",
+            rule="b",
+            cause="userId is nothing: $.user is …",
+            count=3,
+            example=hooks[5].id,
+            newest=NOW,
+        ),
+        Cause(state="unmatched", source="crm", rule="", cause="", count=2, example=hooks[4].id, newest=after(5)),
+        Cause(
+            state="unparseable",
+            source="shop",
+            rule="",
+            cause="no JSON at byte …",
+            count=1,
+            example=hooks[3].id,
+            newest=NOW,
+        ),
+    ]
+    assert await store.causes(ALL, limit=1) == causes[:1]
+    assert await store.causes(WebhookFilter(source="crm")) == causes[1:2]
+    assert await store.causes(WebhookFilter(source="none")) == []
+
+
+async def test_commands_by_cause(store: Store) -> None:
+    for event in ("0198-aa", "0199-bb"):
+        await received(store, {"user_id": event})
+        await ended(store, await one(store), CommandState.FAILED, reason=f"400: asset '{event}' of event {event}")
+    [other] = await received(store, {"rule": "x", "body": b"sought"})
+    causes = await store.causes(CommandFilter())
+    assert [(cause.state, cause.rule, cause.cause, cause.count) for cause in causes] == [
+        ("failed", "Order confirmation", "400: asset … of event …", 2),
+        ("pending", "x", "", 1),
+    ]
+    [found] = await store.causes(CommandFilter(text="sought"))
+    assert (found.example, found.newest) == (other.id, NOW)
+
+
+@pytest.mark.parametrize(
+    ("reason", "cause"),
+    [
+        ("", ""),
+        ("Intilery answered 400: userId must not be empty", "Intilery answered 400: userId must not be empty"),
+        ("it expires at 2026-03-01T12:00:00.123Z", "it expires at …"),
+        ("destination is text 'uk', known: 'de'", "destination is text …, known: …"),
+        ("x" * 400, "x" * 300),
+    ],
+)
+def test_a_cause_is_a_reason_without_what_varies(reason: str, cause: str) -> None:
+    assert words(reason) == cause

@@ -24,9 +24,11 @@ from gateway.model import Attempt, Command, CommandState, Fetching, RulesVersion
 from gateway.store import (
     Act,
     Acted,
+    Cause,
     Claim,
     Claimed,
     CommandFilter,
+    Found,
     Markers,
     Page,
     Pruned,
@@ -35,13 +37,30 @@ from gateway.store import (
     QuarantineLimits,
     Receipt,
     Reception,
+    Replay,
     Retranslation,
+    ShadowCount,
+    ShadowDifference,
+    ShadowFilter,
     Unfetched,
     Verdict,
     VersionHistory,
     WebhookFilter,
 )
-from gateway.store.sqlite import acts, claims, fetched, lists, markers, pruning, quarantine, versions
+from gateway.store.sqlite import (
+    acts,
+    causes,
+    claims,
+    fetched,
+    finding,
+    lists,
+    markers,
+    pruning,
+    quarantine,
+    replays,
+    shadows,
+    versions,
+)
 from gateway.store.sqlite.commit import Writer
 from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate
 from gateway.store.sqlite.reader import Reader
@@ -267,8 +286,10 @@ class SQLiteStore:
     async def note_markers(self, address: str, command: str, *, shown: bool, now: datetime) -> None:
         await self._open().writer.submit(_note_markers, (address, command, int(shown), micros(now)))
 
-    async def act(self, act: Act, ids: Sequence[str], *, now: datetime, skip: bool = False) -> Acted:
-        asked = acts.Asked(act=act, ids=tuple(dict.fromkeys(ids)), now=now, skip=skip)
+    async def act(
+        self, act: Act, ids: Sequence[str], *, now: datetime, skip: bool = False, priority: int | None = None
+    ) -> Acted:
+        asked = acts.Asked(act=act, ids=tuple(dict.fromkeys(ids)), now=now, skip=skip, priority=priority)
         return await self._open().writer.submit(self._act, asked)
 
     async def next_due(self, destination: str) -> datetime | None:
@@ -285,6 +306,11 @@ class SQLiteStore:
     async def webhooks(self, filter: WebhookFilter, *, limit: int = 50, cursor: str | None = None) -> Page[Webhook]:
         return await self._open().lists.read(lists.list_webhooks, filter, limit=limit, cursor=cursor)
 
+    async def walk(
+        self, filter: WebhookFilter, *, limit: int = 50, after: str | None = None
+    ) -> Sequence[tuple[str, Webhook]]:
+        return await self._open().lists.read(lists.walk_webhooks, filter, limit=limit, after=after)
+
     async def command(self, id: str) -> Command:
         return await self._open().lookups.read(lists.find_command, id)
 
@@ -293,6 +319,65 @@ class SQLiteStore:
 
     async def attempts(self, command_id: str) -> Sequence[Attempt]:
         return await self._open().lookups.read(lists.list_attempts, command_id)
+
+    async def count(self, filter: WebhookFilter | CommandFilter) -> int:
+        return await self._open().lists.read(lists.count, filter)
+
+    async def causes(self, filter: WebhookFilter | CommandFilter, *, limit: int = 100) -> Sequence[Cause]:
+        return await self._open().lists.read(causes.list_causes, filter, limit=limit)
+
+    async def find(
+        self, texts: Sequence[str], *, limit: int = 20, depth: int = 100_000, since: datetime | None = None
+    ) -> Found:
+        found: list[str] = []
+        looked_at, back_to, place = 0, None, finding.BEGINNING
+        while True:
+            step, wanted = min(finding.STEP, depth - looked_at), limit - len(found)
+            if not step or not wanted:
+                return Found(webhooks=tuple(found), looked_at=looked_at, back_to=back_to, whole=False)
+            looked = await self._open().lists.read(
+                finding.look, texts, before=place, since=since, step=step, limit=wanted
+            )
+            found += looked.found
+            looked_at += looked.looked_at
+            back_to = looked.back_to or back_to
+            if looked.next is None:
+                return Found(webhooks=tuple(found), looked_at=looked_at, back_to=back_to)
+            place = looked.next
+
+    async def last_heard(self) -> Mapping[str, datetime]:
+        return await self._open().lists.read(finding.last_heard)
+
+    # -- running again ---------------------------------------------------------------------------------------------
+
+    async def begin_replay(self, replay: Replay) -> None:
+        await self._open().writer.submit(_begin_replay, replay)
+
+    async def replay(self, id: str) -> Replay:
+        return await self._open().lookups.read(replays.find, id)
+
+    async def replays(self, *, limit: int = 20) -> Sequence[Replay]:
+        return await self._open().lists.read(replays.list_replays, limit=limit)
+
+    async def note_replay(self, replay: Replay, *, after: str | None) -> None:
+        await self._open().writer.submit(_note_replay, replays.Noted(replay=replay, after=after))
+
+    # -- shadow rules ----------------------------------------------------------------------------------------------
+
+    async def note_shadow(
+        self, candidate: str, compared: Mapping[str, int], differences: Sequence[ShadowDifference], *, now: datetime
+    ) -> None:
+        noted = shadows.Noted(candidate=candidate, compared=compared, differences=tuple(differences), now=now)
+        if compared:
+            await self._open().writer.submit(_note_shadow, noted)
+
+    async def shadow_counts(self, *, candidate: str | None = None) -> Sequence[ShadowCount]:
+        return await self._open().lists.read(shadows.list_counts, candidate=candidate)
+
+    async def shadow_differences(
+        self, filter: ShadowFilter, *, limit: int = 50, cursor: str | None = None
+    ) -> Page[ShadowDifference]:
+        return await self._open().lists.read(shadows.list_differences, filter, limit=limit, cursor=cursor)
 
     def _open(self) -> _Connections:
         if self._connections is None:
@@ -349,6 +434,9 @@ _still_quarantined = _one_by_one(quarantine.stay)
 _drop_quarantined = _one_by_one(quarantine.drop_old)
 _key = _one_by_one(quarantine.key)
 _note_fetching = _one_by_one(fetched.note)
+_begin_replay = _one_by_one(replays.begin)
+_note_replay = _one_by_one(replays.note)
+_note_shadow = _one_by_one(shadows.note)
 _claim = _one_by_one(claims.claim)
 _recover = _one_by_one(_recover_one)
 _remember_rules = _one_by_one(versions.remember)

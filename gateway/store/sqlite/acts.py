@@ -30,6 +30,7 @@ _MAYBE_REACHED = "SELECT EXISTS (SELECT 1 FROM attempts WHERE command_seq = ? AN
 _WRITE = """
 UPDATE commands SET state = :state, head = iif(:state = 'pending', head, 0), blocked_by = :blocked_by, due_at = :due_at,
     reason = :reason, finished_at = :finished_at, retried_at = coalesce(:retried_at, retried_at),
+    priority = coalesce(:priority, priority),
     lease = NULL, leased_until = NULL
 WHERE seq = :seq
 """
@@ -68,6 +69,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
     ids: tuple[str, ...]
     now: datetime
     skip: bool
+    priority: int | None = None
 
 
 def act(db: sqlite3.Connection, asked: Asked, *, gap: timedelta) -> Acted:
@@ -128,6 +130,7 @@ def _do(db: sqlite3.Connection, seq: int, one: Command, asked: Asked, *, gap: ti
     else:
         state, blocked_by, due_at = _again(db, one, now, gap=gap)
         changes.update(state=state, due_at=due_at, finished_at=None, retried_at=now)
+        changes["priority"] = one.priority if asked.priority is None else asked.priority
     changed = msgspec.structs.replace(one, **changes)
     if asked.act in (Act.RETRY, Act.NOT_DELIVERED):
         claims = OnceClaims(db, [changed])
@@ -143,6 +146,7 @@ def _do(db: sqlite3.Connection, seq: int, one: Command, asked: Asked, *, gap: ti
             "reason": maybe_octets(changed.reason),
             "finished_at": maybe_micros(changed.finished_at),
             "retried_at": None if changed.finished_at is not None else micros(now),
+            "priority": None if changed.finished_at is not None else asked.priority,
         },
     )
     if asked.act is Act.DELIVERED:
@@ -176,6 +180,7 @@ def _let_go(db: sqlite3.Connection, seq: int, one: Command, now: datetime, *, ga
             "reason": None,
             "finished_at": None,
             "retried_at": micros(now),
+            "priority": None,
         },
     )
 

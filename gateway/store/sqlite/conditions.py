@@ -45,6 +45,16 @@ class Conditions:
         return " AND ".join(self._terms) or "TRUE"
 
 
+def read_cursor(cursor: str) -> int:
+    """The seq that a cursor names.
+
+    :raises ValueError: no list gave it.
+    """
+    if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
+        raise ValueError(f"cursor {cursor!r}: is not one that a list gave as next")
+    return int(cursor)
+
+
 def read_page(
     db: sqlite3.Connection,
     query: str,
@@ -55,9 +65,7 @@ def read_page(
     cursor: str | None,
 ) -> Page[T]:
     if cursor is not None:
-        if not (cursor.isascii() and cursor.isdigit() and len(cursor) <= 18):
-            raise ValueError(f"cursor {cursor!r}: is not one that a list gave as next")
-        where.add("seq < ?", int(cursor))
+        where.add("seq < ?", read_cursor(cursor))
     text = query.replace("{conditions}", str(where))
     rows = db.execute(text, [*where.parameters, limit + 1]).fetchall()
     more = len(rows) > limit

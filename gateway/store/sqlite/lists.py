@@ -10,7 +10,7 @@ from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Webhook, WebhookState
 from gateway.store import CommandFilter, Page, WebhookFilter
 from gateway.store.sqlite import quarantine
-from gateway.store.sqlite.conditions import Conditions, read_page
+from gateway.store.sqlite.conditions import Conditions, read_cursor, read_page
 from gateway.store.sqlite.rows import (
     ATTEMPT_COLUMNS,
     COMMAND_COLUMNS,
@@ -27,6 +27,7 @@ _BATCH = "SELECT body FROM batches WHERE id = ?"
 _WEBHOOKS = """
 SELECT seq, {columns} FROM webhooks WHERE {conditions} ORDER BY seq DESC LIMIT ?
 """.replace("{columns}", WEBHOOK_COLUMNS)
+_WALK = _WEBHOOKS.replace("seq DESC", "seq")
 _COMMAND = "SELECT {columns}, body FROM commands JOIN bodies ON command_seq = seq WHERE id = ?".replace(
     "{columns}", COMMAND_COLUMNS
 )
@@ -34,6 +35,7 @@ _COMMANDS = """
 SELECT seq, {columns}, body FROM commands JOIN bodies ON command_seq = seq
 WHERE {conditions} ORDER BY seq DESC LIMIT ?
 """.replace("{columns}", COMMAND_COLUMNS)
+_OF_WEBHOOK = "EXISTS (SELECT 1 FROM webhooks AS w WHERE w.id = webhook_id AND "
 _ATTEMPTS = """
 SELECT {columns} FROM attempts WHERE command_seq = (SELECT seq FROM commands WHERE id = ?) ORDER BY number, at
 """.replace("{columns}", ATTEMPT_COLUMNS)
@@ -81,6 +83,38 @@ def list_attempts(db: sqlite3.Connection, command_id: str) -> list[Attempt]:
 def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, cursor: str | None) -> Page[Webhook]:
     if filter.state is WebhookState.QUARANTINED:
         return quarantine.list_webhooks(db, filter, limit=limit, cursor=cursor)
+    return read_page(db, _WEBHOOKS, webhook_conditions(filter), webhook, limit=limit, cursor=cursor)
+
+
+def walk_webhooks(
+    db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, after: str | None
+) -> list[tuple[str, Webhook]]:
+    where = webhook_conditions(filter)
+    if after is not None:
+        where.add("seq > ?", read_cursor(after))
+    rows = db.execute(_WALK.replace("{conditions}", str(where)), [*where.parameters, limit]).fetchall()
+    return [(str(row[0]), webhook(row[1:])) for row in rows]
+
+
+def count(db: sqlite3.Connection, filter: WebhookFilter | CommandFilter) -> int:
+    """How many rows a list has."""
+    table, where = rows_of(filter)
+    query = f"SELECT count(*) FROM {table} WHERE {where}"  # noqa: S608 - made of our own words; values are parameters
+    (found,) = db.execute(query, where.parameters).fetchone()
+    return int(found)
+
+
+def rows_of(filter: WebhookFilter | CommandFilter) -> tuple[str, Conditions]:
+    """The table that a list's rows stand in, and which of them it has. Bodies are joined only where they are searched."""
+    if isinstance(filter, CommandFilter):
+        table = "commands" if filter.text is None else "commands JOIN bodies ON command_seq = seq"
+        return table, command_conditions(filter)
+    if filter.state is WebhookState.QUARANTINED:
+        return "quarantine", quarantine.conditions(filter)
+    return "webhooks", webhook_conditions(filter)
+
+
+def webhook_conditions(filter: WebhookFilter) -> Conditions:
     where = Conditions()
     where.equal("source", filter.source)
     if filter.state is not None:
@@ -100,10 +134,19 @@ def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, 
     if filter.text is not None:
         sought = octets(filter.text)
         where.add("(instr(body, ?) > 0 OR instr(dedup_key, ?) > 0)", sought, sought)
-    return read_page(db, _WEBHOOKS, where, webhook, limit=limit, cursor=cursor)
+    if filter.command_state is not None:
+        where.add(
+            "EXISTS (SELECT 1 FROM commands AS c WHERE c.webhook_id = webhooks.id AND c.state = ?)",
+            filter.command_state.value,
+        )
+    return where
 
 
 def list_commands(db: sqlite3.Connection, filter: CommandFilter, *, limit: int, cursor: str | None) -> Page[Command]:
+    return read_page(db, _COMMANDS, command_conditions(filter), command, limit=limit, cursor=cursor)
+
+
+def command_conditions(filter: CommandFilter) -> Conditions:
     where = Conditions()
     if filter.state is not None:
         where.literal("state", filter.state.value)
@@ -120,7 +163,11 @@ def list_commands(db: sqlite3.Connection, filter: CommandFilter, *, limit: int, 
     if filter.text is not None:
         sought = octets(filter.text)
         where.add("(instr(body, ?) > 0 OR instr(reason, ?) > 0)", sought, sought)
-    return read_page(db, _COMMANDS, where, command, limit=limit, cursor=cursor)
+    if filter.event_type is not None:
+        where.add(_OF_WEBHOOK + "w.event_type = ?)", octets(filter.event_type))
+    if filter.rules_version is not None:
+        where.add(_OF_WEBHOOK + "w.rules_version = ?)", filter.rules_version)
+    return where
 
 
 def count_backlog(db: sqlite3.Connection) -> dict[str, dict[CommandState, int]]:

@@ -63,6 +63,7 @@ _OF_COMMANDS = (
 )
 _OF_WEBHOOKS = (
     "DELETE FROM fetched WHERE webhook_id IN (SELECT value FROM json_each(?))",
+    "DELETE FROM shadow_differences WHERE webhook_id IN (SELECT value FROM json_each(?))",
     "DELETE FROM webhooks WHERE id IN (SELECT value FROM json_each(?))",
 )
 _BATCHES = """

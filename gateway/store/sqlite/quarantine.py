@@ -116,8 +116,16 @@ def find_webhook(db: sqlite3.Connection, id: str) -> Webhook | None:
 
 
 def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, cursor: str | None) -> Page[Webhook]:
+    return read_page(
+        db, _LIST, conditions(filter), lambda row: _quarantined(row).webhook, limit=limit, cursor=cursor
+    )
+
+
+def conditions(filter: WebhookFilter) -> Conditions:
+    """Which of the table's rows a filter lets through."""
     where = Conditions()
-    if filter.errors or not (filter.event_type is None and filter.rule is None and filter.user is None):
+    lacking = (filter.event_type, filter.rule, filter.user, filter.command_state)
+    if filter.errors or any(asked is not None for asked in lacking):
         where.add("FALSE")
     where.equal("source", filter.source)
     where.equal("rules_version", filter.rules_version)
@@ -125,7 +133,7 @@ def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, 
     if filter.text is not None:
         sought = octets(filter.text)
         where.add("(instr(body, ?) > 0 OR instr(reason, ?) > 0)", sought, sought)
-    return read_page(db, _LIST, where, lambda row: _quarantined(row).webhook, limit=limit, cursor=cursor)
+    return where
 
 
 def counts(db: sqlite3.Connection) -> list[QuarantineCount]:

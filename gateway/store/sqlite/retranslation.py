@@ -9,7 +9,7 @@ import msgspec
 
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Command, CommandState, WebhookState
-from gateway.store import Retranslation
+from gateway.store import WITHDRAWN, Retranslation
 from gateway.store.sqlite import fetched
 from gateway.store.sqlite.line import Line, hold, move_up
 from gateway.store.sqlite.reception import Arrival, Planned, after_identify, governed, insert_commands
@@ -33,7 +33,6 @@ _WITHDRAW = """
 UPDATE commands SET state = 'cancelled', head = 0, blocked_by = NULL, due_at = NULL, reason = ?, finished_at = ?
 WHERE seq = ?
 """
-WITHDRAWN = "the rules that its webhook was translated with again do not make it"
 
 LEFT = frozenset({CommandState.DELIVERED, CommandState.DELIVERING, CommandState.UNKNOWN})
 """What may have reached the customer is left alone."""

@@ -211,6 +211,45 @@ CREATE TABLE attempts (
     PRIMARY KEY (command_seq, number, at)
 ) WITHOUT ROWID;
 
+-- Many webhooks that a person has run again, one after the other, and how far that has come.
+CREATE TABLE replays (
+    id          TEXT PRIMARY KEY,           -- ordered by time
+    began_at    INTEGER NOT NULL,
+    asked       BLOB NOT NULL,              -- JSON: which webhooks, and what to do
+    total       INTEGER NOT NULL,
+    done        INTEGER NOT NULL,
+    cursor      TEXT,                       -- of the last webhook that is done; NULL: none is
+    counts      BLOB NOT NULL,              -- JSON: {word: count}
+    finished_at INTEGER
+) WITHOUT ROWID;
+
+-- What shadow rules would have done otherwise: counts by rule (rule '': of the source as a whole), and the newest
+-- differences without any value out of a payload.
+CREATE TABLE shadow_counts (
+    candidate TEXT NOT NULL,                -- the version of the shadow rules
+    source    TEXT NOT NULL,
+    rule      TEXT NOT NULL,
+    webhooks  INTEGER NOT NULL,
+    appears   INTEGER NOT NULL,
+    vanishes  INTEGER NOT NULL,
+    changes   INTEGER NOT NULL,
+    last_at   INTEGER NOT NULL,
+    PRIMARY KEY (candidate, source, rule)
+) WITHOUT ROWID;
+CREATE TABLE shadow_differences (
+    seq        INTEGER PRIMARY KEY AUTOINCREMENT,
+    candidate  TEXT NOT NULL,
+    served     TEXT NOT NULL,
+    at         INTEGER NOT NULL,
+    webhook_id TEXT NOT NULL,
+    source     TEXT NOT NULL,
+    rule       TEXT NOT NULL,
+    command    TEXT NOT NULL,
+    kind       TEXT NOT NULL,
+    paths      BLOB NOT NULL                -- JSON: [path, ...]
+);
+CREATE INDEX shadow_differences_by_webhook ON shadow_differences (webhook_id);
+
 -- What Store.check() writes to, to know that a webhook could be written.
 CREATE TABLE pulse (
     id INTEGER PRIMARY KEY CHECK (id = 1),

@@ -1,0 +1,93 @@
+"""Text that may stand anywhere in what is kept: looked for from the newest webhook on, in steps."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from datetime import datetime
+
+import msgspec
+
+from gateway.store.sqlite.rows import micros, moment, octets
+
+STEP = 1_000
+"""Webhooks that are looked at in one read."""
+
+# What is compared is in small letters; lower() of SQLite knows those of ASCII, and leaves all other bytes alone.
+_STEP = """
+WITH looked AS (
+    SELECT seq, id, received_at FROM webhooks
+    WHERE seq < :before AND received_at >= :since ORDER BY seq DESC LIMIT :step)
+SELECT looked.seq, looked.id, looked.received_at,
+    (SELECT 1 FROM webhooks AS w WHERE w.seq = looked.seq AND {webhook})
+    OR EXISTS (SELECT 1 FROM commands AS c JOIN bodies AS b ON b.command_seq = c.seq
+               WHERE c.webhook_id = looked.id AND {command})
+    OR EXISTS (SELECT 1 FROM fetched AS f WHERE f.webhook_id = looked.id AND {fetched})
+FROM looked ORDER BY looked.seq DESC
+"""
+_COLUMNS = {
+    "webhook": ("w.id", "w.path", "w.query", "w.body", "w.dedup_key"),
+    "command": ("c.id", "c.user_id", "c.intilery_event_id", "c.reason", "b.body"),
+    "fetched": ("f.fetches",),
+}
+_LAST_HEARD = """
+WITH RECURSIVE s (source) AS (
+    SELECT min(source) FROM webhooks
+    UNION ALL SELECT (SELECT min(source) FROM webhooks WHERE source > s.source) FROM s WHERE s.source IS NOT NULL)
+SELECT source, (SELECT max(received_at) FROM webhooks AS w WHERE w.source = s.source) FROM s WHERE source IS NOT NULL
+"""
+BEGINNING = 2**62
+
+
+class Looked(msgspec.Struct, frozen=True, kw_only=True):
+    """One step back from the newest."""
+
+    found: tuple[str, ...]
+    looked_at: int
+    back_to: datetime | None
+    next: int | None
+    """Where to go on; None: nothing older is kept, or asked for."""
+
+
+def look(
+    db: sqlite3.Connection, texts: Sequence[str], *, before: int, since: datetime | None, step: int, limit: int
+) -> Looked:
+    """Look at the next webhooks before a seq; stop behind the one with which ``limit`` are found."""
+    rows = db.execute(
+        _query(len(texts)),
+        {
+            "before": before,
+            "since": -(2**62) if since is None else micros(since),
+            "step": step,
+            **{f"text{number}": octets(text.lower()) for number, text in enumerate(texts)},
+        },
+    ).fetchall()
+    found: list[str] = []
+    for number, (seq, id, received_at, holds) in enumerate(rows, 1):
+        if holds:
+            found.append(id)
+        if len(found) == limit:
+            return Looked(found=tuple(found), looked_at=number, back_to=moment(received_at), next=seq)
+    return Looked(
+        found=tuple(found),
+        looked_at=len(rows),
+        back_to=moment(rows[-1][2]) if rows else None,
+        next=rows[-1][0] if len(rows) == step else None,
+    )
+
+
+def _query(texts: int) -> str:
+    query = _STEP
+    for name, columns in _COLUMNS.items():
+        terms = [
+            f"instr(lower(CAST({column} AS TEXT)), CAST(:text{number} AS TEXT)) > 0"
+            for column in columns
+            for number in range(texts)
+        ]
+        query = query.replace(f"{{{name}}}", f"({' OR '.join(terms)})")
+    return query
+
+
+def last_heard(db: sqlite3.Connection) -> dict[str, datetime]:
+    """By source, from one to the next in the index."""
+    return {source: moment(at) for source, at in db.execute(_LAST_HEARD).fetchall()}
