@@ -311,3 +311,14 @@ async def test_a_key_is_made_once(opened: Opened) -> None:
     assert other != key
     beside = await opened(serving=False)
     assert await beside.key("quarantine") == key
+
+
+async def test_they_are_counted_and_grouped_like_any_list(store: Store) -> None:
+    requests = [refused(reason=f"its time is {moment}") for moment in ("2026-01-01", "2026-01-02")]
+    await kept(store, *requests, refused(source="crm"))
+    assert await store.count(QUARANTINED) == 3
+    assert await store.count(WebhookFilter(state=WebhookState.QUARANTINED, user="u")) == 0
+    first, *_ = await store.causes(QUARANTINED)
+    assert (first.source, first.cause, first.count) == ("shop", "its time is …", 2)
+    assert first.example == requests[-1].webhook.id
+    assert await store.walk(QUARANTINED) == []

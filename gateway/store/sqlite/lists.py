@@ -105,7 +105,7 @@ def count(db: sqlite3.Connection, filter: WebhookFilter | CommandFilter) -> int:
 
 
 def rows_of(filter: WebhookFilter | CommandFilter) -> tuple[str, Conditions]:
-    """The table that a list's rows stand in, and which of them it has. Bodies are joined only where they are searched."""
+    """The table that a list's rows stand in, and which of them it has: with bodies only where those are searched."""
     if isinstance(filter, CommandFilter):
         table = "commands" if filter.text is None else "commands JOIN bodies ON command_seq = seq"
         return table, command_conditions(filter)

@@ -116,9 +116,7 @@ def find_webhook(db: sqlite3.Connection, id: str) -> Webhook | None:
 
 
 def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, cursor: str | None) -> Page[Webhook]:
-    return read_page(
-        db, _LIST, conditions(filter), lambda row: _quarantined(row).webhook, limit=limit, cursor=cursor
-    )
+    return read_page(db, _LIST, conditions(filter), lambda row: _quarantined(row).webhook, limit=limit, cursor=cursor)
 
 
 def conditions(filter: WebhookFilter) -> Conditions:
