@@ -70,6 +70,10 @@ class Quarantined(msgspec.Struct, frozen=True, kw_only=True):
     """What the diagnosis found, for the operator."""
     lacking: str | None = None
     """Why its body was not kept, so that it can't be released; None: it was."""
+    client: str = ""
+    """The sender's address, where it is known: a release verifies again what came from there."""
+    proxied: bool = False
+    """Whether a declared proxy passed it on."""
 
 
 class QuarantineLimits(msgspec.Struct, frozen=True, kw_only=True):

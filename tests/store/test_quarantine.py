@@ -35,9 +35,11 @@ def limits(**fields: Any) -> QuarantineLimits:
     return QuarantineLimits(**(wide | fields))
 
 
-def refused(cause: str = "mismatch", findings: tuple[str, ...] = (), lacking: str | None = None, **fields: Any) -> Any:
+def refused(cause: str = "mismatch", **fields: Any) -> Quarantined:
+    """A request in quarantine; ``fields`` are its own or its webhook's."""
+    own = {name: fields.pop(name) for name in Quarantined.__struct_fields__ if name in fields}
     given = {"state": WebhookState.QUARANTINED, "reason": "the signature does not match"} | fields
-    return Quarantined(webhook=webhook(**given), cause=cause, findings=findings, lacking=lacking)
+    return Quarantined(webhook=webhook(**given), cause=cause, **own)
 
 
 async def kept(store: Store, *requests: Quarantined, **fields: Any) -> int:
@@ -54,6 +56,8 @@ async def test_a_request_is_kept_as_it_is_and_is_no_webhook(store: Store) -> Non
         cause="body_changed",
         findings=("it matches without its last newline", ODD),
         lacking=f"too large {ODD}",
+        client="2001:db8::1",
+        proxied=True,
         method="PUT",
         path="a%2Fb",
         query=f"q={ODD}",

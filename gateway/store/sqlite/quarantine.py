@@ -19,7 +19,8 @@ from gateway.store.sqlite.rows import dumped, loaded, maybe_octets, maybe_text, 
 from gateway.store.sqlite.values import Row, write
 
 _COLUMNS = (
-    "id, source, received_at, method, path, query, headers, reason, cause, findings, lacking, rules_version, size, body"
+    "id, source, received_at, method, path, query, headers, reason, cause, findings, lacking, client, proxied, "
+    "rules_version, size, body"
 )
 _KEEP = f"""
 INSERT INTO quarantine ({_COLUMNS}) SELECT * FROM {{values}} WHERE column1 IS NOT NULL ON CONFLICT (id) DO NOTHING
@@ -191,6 +192,8 @@ def _row(request: Quarantined) -> Row:
         request.cause,
         dumped(request.findings),
         maybe_octets(request.lacking),
+        request.client,
+        int(request.proxied),
         webhook.rules_version,
         quarantined_size(webhook),
         webhook.body,
@@ -199,7 +202,8 @@ def _row(request: Quarantined) -> Row:
 
 def _quarantined(row: Sequence[Any]) -> Quarantined:
     (
-        id, source, received_at, method, path, query, headers, reason, cause, findings, lacking, rules_version, _, body,
+        id, source, received_at, method, path, query, headers, reason, cause, findings, lacking, client, proxied,
+        rules_version, _, body,
     ) = row  # fmt: skip
     webhook = Webhook(
         id=id,
@@ -214,4 +218,11 @@ def _quarantined(row: Sequence[Any]) -> Quarantined:
         reason=text(reason),
         rules_version=rules_version,
     )
-    return Quarantined(webhook=webhook, cause=cause, findings=tuple(loaded(findings)), lacking=maybe_text(lacking))
+    return Quarantined(
+        webhook=webhook,
+        cause=cause,
+        findings=tuple(loaded(findings)),
+        lacking=maybe_text(lacking),
+        client=client,
+        proxied=bool(proxied),
+    )

@@ -90,6 +90,8 @@ CREATE TABLE quarantine (
     cause         TEXT NOT NULL,
     findings      BLOB NOT NULL,            -- JSON: [text, ...]
     lacking       BLOB,                     -- why the body was not kept; NULL: it was
+    client        TEXT NOT NULL,            -- the sender's address
+    proxied       INTEGER NOT NULL,         -- 1: a declared proxy passed it on
     rules_version TEXT NOT NULL,
     size          INTEGER NOT NULL,         -- bytes
     body          BLOB NOT NULL
