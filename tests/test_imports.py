@@ -46,6 +46,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "intilery.contract": VOCABULARY,
     # Pure deciders.
     "intilery.answers": VOCABULARY,
+    "intilery.seen": ("intilery.answers",),
     "delivery.retry": (*VOCABULARY, "backoff", "store"),
     "delivery.verify": (*VOCABULARY, "backoff", "store", "delivery.retry"),
     "delivery.pacing": VOCABULARY,
@@ -68,7 +69,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     # The doors to the world, which never see each other.
     "store.*": (*VOCABULARY, "store.*"),
-    "intilery.client": (*VOCABULARY, "backoff", "intilery.contract", "intilery.answers"),
+    "intilery.client": (*VOCABULARY, "backoff", "intilery.contract", "intilery.answers", "intilery.seen"),
     "intilery.sandbox.*": (*VOCABULARY, "intilery.contract", "intilery.sandbox.*"),
     # The two verbs: one never sees the client, the other never the rules.
     "inbound.addresses": (),
@@ -121,6 +122,7 @@ PURE = (
     "backoff",
     "intilery.contract",
     "intilery.answers",
+    "intilery.seen",
     "delivery.retry",
     "delivery.verify",
     "delivery.pacing",

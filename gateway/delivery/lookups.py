@@ -22,6 +22,7 @@ from gateway.backoff import Backoff
 from gateway.delivery import LookedUp, Record, StoreFailed, Stumbled
 from gateway.delivery.gate import Gate, Where
 from gateway.delivery.verify import (
+    CLOCKS_DIFFER,
     CONTROLS,
     PROVEN_FOR,
     Events,
@@ -32,6 +33,9 @@ from gateway.delivery.verify import (
     conclude,
     customer_of,
     missing,
+    resembling,
+    sent_since,
+    twins,
 )
 from gateway.errors import DeliveryError, Refused, StoreError, Throttled, Unauthorised
 from gateway.intilery.contract import Destination
@@ -40,6 +44,8 @@ from gateway.store import Claim, CommandFilter, Store, Verdict
 
 _CANDIDATES = 20
 """Delivered commands that are considered for a control, the newest first."""
+_TWINS = 100
+"""Commands of the customer that are considered as twins, the newest first: as many as one answer shows events."""
 
 
 class Reader(Protocol):
@@ -154,9 +160,9 @@ class Lookups:
         command, terms, where = claim.command, self._terms, self._gate.where
         assert where is not None  # the gate is open
         began = terms.monotonic()
-        finding = await self._find(command, where)
-        now = terms.clock()
         attempts = await self._store.attempts(command.id)
+        finding = await self._find(command, where, since=sent_since(command, attempts))
+        now = terms.clock()
         verdict = conclude(
             finding,
             command=command,
@@ -173,7 +179,7 @@ class Lookups:
                 number=command.attempts,
                 at=now,
                 outcome=Outcome.ACCEPTED,
-                message="found by its messageId among the customer's events",
+                message=f"found by its {finding.by} among the customer's events",
                 duration_ms=round((terms.monotonic() - began) * 1000, 3),
                 intilery_event_id=finding.intilery_event_id,
             )
@@ -185,7 +191,7 @@ class Lookups:
         lease = (claim.leased_until - self._terms.clock()).total_seconds()
         return lease - self._terms.margin - self._client.longest
 
-    async def _find(self, command: Command, where: Where) -> Finding:
+    async def _find(self, command: Command, where: Where, *, since: datetime) -> Finding:
         customer = customer_of(command)
         if customer is None:
             return Inconclusive("it has no userId, and only customers with one can be looked up")
@@ -201,11 +207,18 @@ class Lookups:
         if events.holds(command.id):
             await self._store.note_markers(address, command.command, shown=True, now=self._terms.clock())
             return Found(intilery_event_id=events.event_id(command.id))
+        if sights := events.like(command.body):
+            others = await self._store.commands(
+                CommandFilter(user=command.user_id, command=command.command), limit=_TWINS
+            )
+            alike = twins(command, others.items, since=since)
+            if found := resembling(sights, since=since, now=self._terms.clock(), twins=alike):
+                return found
         try:
-            shown = await self._shown(command, where, address) if events.whole else None
+            shown = await self._shown(command, where, address) if events.reaches(since - CLOCKS_DIFFER) else None
         except DeliveryError as error:
             return Failed(error)
-        return missing(events, command=command, shown=shown)
+        return missing(events, command=command, since=since, shown=shown)
 
     async def _ask(self, where: Where, customer: str) -> Events:
         await self._spend(where.destination)
@@ -252,7 +265,7 @@ class Lookups:
             except (Unauthorised, Refused):
                 continue
             shown = events.holds(control.id)
-            if shown or events.whole:
+            if shown or events.reaches(control.created_at - CLOCKS_DIFFER):
                 await self._store.note_markers(address, command.command, shown=shown, now=now)
                 return shown
         return None

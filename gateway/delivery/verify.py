@@ -1,16 +1,25 @@
 """What a look at the customer's events means for a command whose outcome is unknown: a pure decision.
 
 Intilery has no idempotency key. Its read API shows a customer's events, and each call that the gateway makes carries
-the command's id as ``messageId``, the marker:
+the command's id as ``messageId``, the marker. A second evidence is the content: an event that shows the command's name
+and all that its call said, and was received in the time in which it may have been sent.
 
 ===================================  ================================================================================
 the marker is there                  delivered
-it is not, and would be              as after an attempt that was not sent: pending, with backoff
-it is not, and might not be          held. So where Intilery does not know the customer (404), where the answer is no
-                                     list, where it is full and may go on, and where this address has not been seen to
-                                     show the marker of a command of this kind that it is known to have accepted
+no marker, but one event with its    delivered, if no other command of this customer with the same content can have
+content, in its time                 made it
+several such, or another command     held: nobody can tell which is which
+that can have made it, or no time
+no marker, no such event, and the    as after an attempt that was not sent: pending, with backoff
+marker would be there
+no marker, no such event, and it     held. So where Intilery does not know the customer (404), where the answer is no
+might not be there                   list, where it is full and does not reach back to the attempt, and where this
+                                     address has not been seen to show the marker of a command of this kind that it is
+                                     known to have accepted
 the lookup failed                    unknown, to be looked up again: for ``give_up_after``, then held
 ===================================  ================================================================================
+
+Only markers prove absence. An event that shows another marker is another command's, whatever its content.
 
 The wait for the next lookup is half of the time that has passed since the attempt, with jitter: it doubles, and needs
 no counter.
@@ -18,7 +27,7 @@ no counter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -27,13 +36,26 @@ import msgspec
 from gateway.backoff import Backoff
 from gateway.delivery.retry import LONGEST_RETRY_AFTER, decide, settle_hint
 from gateway.errors import DeliveryError, NotSent
-from gateway.model import Command, CommandState
+from gateway.model import Attempt, Command, CommandState, Outcome
 from gateway.store import Verdict
 
 PROVEN_FOR = timedelta(days=1)
 """How long it counts that an address was seen to show the markers of a kind of command, or not to."""
 CONTROLS = 3
 """How many delivered commands are looked up, at most, to see whether an address shows markers."""
+CLOCKS_DIFFER = timedelta(minutes=1)
+"""By how much Intilery's clock may differ from this one where times are compared."""
+
+
+class Sight(Protocol):
+    """An event that looks like a command's call."""
+
+    @property
+    def at(self) -> datetime | None:
+        """When Intilery received it; None where that can't be read."""
+
+    @property
+    def event_id(self) -> str | None: ...
 
 
 class Events(Protocol):
@@ -51,11 +73,19 @@ class Events(Protocol):
 
     def event_id(self, marker: str) -> str | None: ...
 
+    def like(self, body: bytes) -> Sequence[Sight]:
+        """Those that look like a call, and show no other marker."""
+
+    def reaches(self, moment: datetime) -> bool:
+        """Whether no event since ``moment`` is left out."""
+
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """The marker is among the customer's events: the command was accepted."""
+    """The command is among the customer's events: it was accepted."""
 
     intilery_event_id: str | None = None
+    by: str = "messageId"
+    """What it was recognised by."""
 
 
 class Absent(msgspec.Struct, frozen=True):
@@ -84,14 +114,55 @@ def customer_of(command: Command) -> str | None:
     return found if isinstance(found, str) and found else None
 
 
-def missing(events: Events, *, command: Command, shown: bool | None) -> Absent | Inconclusive:
-    """What it means that ``events`` do not hold the marker of ``command``.
+def sent_since(command: Command, attempts: Iterable[Attempt]) -> datetime:
+    """Since when the command may have been sent, with an outcome that nobody knows.
 
-    ``shown`` is whether the markers of accepted commands of its kind are shown at this address; None: not known.
+    Not from the attempt that is recorded as unknown: one that a killed gateway had begun is recorded at the next start.
+    """
+    since = max(command.created_at, command.not_before or command.created_at)
+    return max([since, *(attempt.at for attempt in attempts if attempt.outcome is not Outcome.UNKNOWN)])
+
+
+def twins(command: Command, others: Iterable[Command], *, since: datetime) -> int:
+    """How many of ``others`` say the same as ``command`` and may have been accepted since then."""
+    content = _content(command)
+    return sum(
+        other.id != command.id
+        and other.destination == command.destination
+        and other.attempts > 0
+        and (other.finished_at is None or other.finished_at >= since - CLOCKS_DIFFER)
+        and _content(other) == content
+        for other in others
+    )
+
+
+def resembling(sights: Sequence[Sight], *, since: datetime, now: datetime, twins: int) -> Found | Inconclusive | None:
+    """What events mean that look like the command and do not show a marker; None: nothing, none of them can be it.
+
+    It may have been sent ``since`` then; ``twins`` other commands say the same and may have been accepted since.
+    """
+    if any(sight.at is None for sight in sights):
+        return Inconclusive("an event with its content is there, and no time that says whether it is this one")
+    first, last = since - CLOCKS_DIFFER, now + CLOCKS_DIFFER
+    near = [sight for sight in sights if sight.at is not None and first <= sight.at <= last]
+    if not near:
+        return None
+    if len(near) == 1 and not twins:
+        return Found(intilery_event_id=near[0].event_id, by="content and time")
+    events = "1 event" if len(near) == 1 else f"{len(near)} events"
+    commands = "this command" if not twins else f"{twins + 1} commands"
+    return Inconclusive(f"{events} with its content may be that of {commands}")
+
+
+def missing(events: Events, *, command: Command, since: datetime, shown: bool | None) -> Absent | Inconclusive:
+    """What it means that ``events`` hold neither the marker of ``command`` nor anything like it.
+
+    It may have been sent ``since`` then. ``shown`` is whether the markers of accepted commands of its kind are shown at
+    this address; None: not known.
     """
     if not events.readable:
         return Inconclusive("Intilery's answer holds no list of events")
-    if not events.whole:
+    if not events.reaches(since - CLOCKS_DIFFER):
         return Inconclusive("the customer has more events than one answer shows")
     if shown is None:
         return Inconclusive(
@@ -135,6 +206,14 @@ def conclude(
         due_at=max(due, now),
         reason=f"outcome unknown; the lookup failed and is made again: {error.message}",
     )
+
+
+def _content(command: Command) -> object:
+    """What a command says, without what is different in each."""
+    body = msgspec.json.decode(command.body)
+    if not isinstance(body, dict):
+        return body
+    return {key: value for key, value in body.items() if key not in ("messageId", "timestamp")}
 
 
 def _held(command: Command, why: str) -> Verdict:

@@ -14,8 +14,7 @@ The table is that of the documentation. Where it is silent:
 from __future__ import annotations
 
 import re
-from itertools import chain
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 
@@ -42,56 +41,6 @@ class Accepted(msgspec.Struct, frozen=True, kw_only=True):
     """From the call of ``send`` to the end of the answer."""
 
 
-class Seen(msgspec.Struct, frozen=True, kw_only=True):
-    """What the read API shows of a customer's newest events.
-
-    The documentation names the route and not the shape of its answer, so the list is taken where it is found: the
-    answer itself, or its members that are lists. An event has the marker of a command where one of its values is it.
-    """
-
-    MOST: ClassVar[int] = 100
-    """Events in one answer."""
-
-    events: tuple[dict[str, Any], ...] | None
-    """None: the answer holds no list of events."""
-
-    @property
-    def readable(self) -> bool:
-        """Whether the answer holds a list of events."""
-        return self.events is not None
-
-    @property
-    def whole(self) -> bool:
-        """Whether there are no older events than those shown."""
-        return self.events is not None and len(self.events) < self.MOST
-
-    def holds(self, marker: str) -> bool:
-        """Whether an event was sent with this ``messageId``."""
-        return self._find(marker) is not None
-
-    def event_id(self, marker: str) -> str | None:
-        """Intilery's own id of the event that was sent with this ``messageId``, where it shows one."""
-        found = (self._find(marker) or {}).get("eventId")
-        return found if isinstance(found, str) and found else None
-
-    def _find(self, marker: str) -> dict[str, Any] | None:
-        return next((event for event in self.events or () if _holds(event, marker)), None)
-
-
-def events_of(body: bytes) -> Seen:
-    """The events that an answer of the read API lists."""
-    data = _decoded(body)
-    lists = [data] if isinstance(data, list) else list(data.values()) if isinstance(data, dict) else []
-    found = [one for one in lists if isinstance(one, list) and all(isinstance(event, dict) for event in one)]
-    return Seen(events=tuple(chain.from_iterable(found)) if found else None)
-
-
-def _holds(event: dict[str, Any], marker: str) -> bool:
-    if marker in event.values():
-        return True
-    return any(isinstance(value, dict) and marker in value.values() for value in event.values())
-
-
 def judge(status: int, body: bytes | None, *, wait: float | None = None, secret: str = "") -> Accepted:
     """Return what was accepted, or raise the :class:`DeliveryError` that the answer means.
 
@@ -99,7 +48,7 @@ def judge(status: int, body: bytes | None, *, wait: float | None = None, secret:
     ``Retry-After`` in seconds (:func:`gateway.backoff.retry_after`). ``secret`` is cut out of any message, should the
     answer repeat it.
     """
-    data = _decoded(body)
+    data = decoded(body)
     message = _message(data, secret)
     if 200 <= status < 300:
         success = data.get("success") if isinstance(data, dict) else None
@@ -133,10 +82,11 @@ def trouble(status: int, message: str | None, *, wait: float | None = None) -> D
 
 def message_of(body: bytes | None, *, secret: str = "") -> str | None:
     """The message in an answer's body, in either of the documented forms, or None."""
-    return _message(_decoded(body), secret)
+    return _message(decoded(body), secret)
 
 
-def _decoded(body: bytes | None) -> Any:
+def decoded(body: bytes | None) -> Any:
+    """The JSON of an answer; None where there is none that can be read."""
     if not body:
         return None
     try:

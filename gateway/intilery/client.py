@@ -29,8 +29,9 @@ from httpx_aiohttp import AiohttpTransport
 from gateway import __version__
 from gateway.backoff import retry_after
 from gateway.errors import DeliveryError, NotSent, Refused, Unauthorised, UnknownOutcome
-from gateway.intilery.answers import Accepted, Seen, events_of, judge, message_of, trouble
+from gateway.intilery.answers import Accepted, judge, message_of, trouble
 from gateway.intilery.contract import MAX_BODY, Destination
+from gateway.intilery.seen import Seen, events_of
 
 __all__ = ["Accepted", "Client", "Seen"]
 

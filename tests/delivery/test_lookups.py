@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -136,10 +137,72 @@ async def test_a_destination_that_never_shows_markers_holds(tmp_path: Path):
         await stage.identify("u-1", "u-2")
         await start(stage)
         await proven(stage)
-        for fault in (DROPPED, LOST):
-            stage.sandbox.faults = fault
-            [command] = await stage.add("u-1", **VERIFY)
-            assert "does not show the messageId of a delivered track" in await held_reason(stage, command)
+        stage.sandbox.faults = DROPPED
+        [command] = await stage.add("u-1", **VERIFY)
+        assert "does not show the messageId of a delivered track" in await held_reason(stage, command)
+
+
+async def test_without_markers_it_is_found_by_its_content_and_time(tmp_path: Path):
+    async with staged(tmp_path, shows_message_id=False) as stage:
+        await stage.identify("u-1")
+        await start(stage)
+        stage.sandbox.faults = LOST
+        [command] = await stage.add("u-1", extra={"properties": {"number": "#1"}}, **VERIFY)
+        assert await stage.settled(command) == [DELIVERED]
+        [call] = stage.sandbox.calls
+        assert (await stage.store.command(command.id)).intilery_event_id == call.event_id
+        _, found = await stage.store.attempts(command.id)
+        assert found.message == "found by its content and time among the customer's events"
+
+
+async def test_other_content_is_another_event(tmp_path: Path):
+    async with staged(tmp_path, shows_message_id=False) as stage:
+        await stage.identify("u-1")
+        await start(stage)
+        [other] = await stage.add("u-1", extra={"properties": {"number": "#1"}})
+        assert await stage.settled(other) == [DELIVERED]
+        stage.sandbox.faults = DROPPED
+        [command] = await stage.add("u-1", extra={"properties": {"number": "#2"}}, **VERIFY)
+        assert "does not show the messageId" in await held_reason(stage, command)
+
+
+async def test_twins_can_not_be_told_apart_without_markers(tmp_path: Path):
+    async with staged(tmp_path, shows_message_id=False) as stage:
+        await stage.identify("u-1")
+        await start(stage)
+        [twin] = await stage.add("u-1")
+        assert await stage.settled(twin) == [DELIVERED]
+        stage.sandbox.faults = DROPPED
+        [command] = await stage.add("u-1", **VERIFY)
+        assert "1 event with its content may be that of 2 commands" in await held_reason(stage, command)
+        assert stage.arrived() == [twin.id]
+
+
+async def test_a_twin_that_shows_its_own_marker_is_no_evidence(stage: Stage):
+    await start(stage)
+    await proven(stage, "u-1")
+    stage.sandbox.faults = DROPPED
+    [command] = await stage.add("u-1", **VERIFY)
+    assert await stage.settled(command) == [DELIVERED]
+    assert [lookup.finding for lookup in stage.lookups()] == ["absent"]
+    assert stage.arrived().count(command.id) == 1
+
+
+async def test_a_full_page_that_reaches_back_to_the_attempt_is_enough(tmp_path: Path):
+    ago = 3600.0
+    async with staged(tmp_path, clock=lambda: time.time() - ago) as stage:
+        await stage.identify("u-1", "u-2")
+        for _ in range(100):  # a customer with a history
+            body = stage.command("u-1").body
+            await stage.client.send(stage.destination(), token="sandbox", action="track", body=body)
+        ago = 0.0
+        await start(stage)
+        await proven(stage)
+        stage.sandbox.faults = DROPPED
+        [command] = await stage.add("u-1", **VERIFY)
+        assert await stage.settled(command) == [DELIVERED]
+        assert [lookup.finding for lookup in stage.lookups()] == ["absent"]
+        assert stage.arrived().count(command.id) == 1
 
 
 async def test_what_is_shown_late_is_found_when_the_wait_is_long_enough(tmp_path: Path):

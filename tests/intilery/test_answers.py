@@ -8,7 +8,7 @@ import pytest
 
 from gateway.backoff import LONGEST_WAIT, retry_after
 from gateway.errors import DeliveryError, Refused, Throttled, Unauthorised, Unavailable, UnknownOutcome
-from gateway.intilery.answers import LONGEST_MESSAGE, events_of, judge, message_of
+from gateway.intilery.answers import LONGEST_MESSAGE, judge, message_of
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, tzinfo=UTC)
 MUTE = "with a body that does not say whether it succeeded"
@@ -105,42 +105,3 @@ def test_a_message_is_made_printable_and_short_and_never_holds_the_token() -> No
 @pytest.mark.parametrize("body", [b'{"message": 5}', b'{"message": ""}', b"[]", b'{"error": {}}', None])
 def test_no_message_is_none(body: bytes | None) -> None:
     assert message_of(body) is None
-
-
-# What the read API shows
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        b'[{"eventId": "e-1", "messageId": "m-1"}, {"eventId": "e-2"}]',
-        b'{"data": [{"eventId": "e-1", "messageId": "m-1"}]}',
-        b'{"warnings": [], "data": [{"eventId": "e-1", "messageId": "m-1"}]}',
-        b'{"next": null, "events": [{"eventId": "e-1", "message": {"id": "m-1"}}]}',
-    ],
-)
-def test_an_event_is_found_by_its_marker_wherever_the_list_stands(body: bytes) -> None:
-    seen = events_of(body)
-    assert seen.readable
-    assert seen.whole
-    assert seen.holds("m-1")
-    assert seen.event_id("m-1") == "e-1"
-    assert not seen.holds("m-2")
-    assert seen.event_id("m-2") is None
-
-
-@pytest.mark.parametrize("body", [b"", b"<html>", b"null", b'"x"', b"{}", b'{"data": {}}', b"[1, 2]", b'{"a": [1]}'])
-def test_an_answer_without_a_list_of_events_is_not_readable(body: bytes) -> None:
-    seen = events_of(body)
-    assert not seen.readable
-    assert not seen.whole
-    assert not seen.holds("m-1")
-
-
-@pytest.mark.parametrize(("events", "whole"), [(0, True), (99, True), (100, False)])
-def test_a_full_answer_may_go_on(events: int, whole: bool) -> None:
-    assert events_of(b"[" + b",".join([b"{}"] * events) + b"]").whole is whole
-
-
-def test_an_event_id_that_is_no_text_is_none() -> None:
-    assert events_of(b'[{"eventId": 7, "messageId": "m-1"}]').event_id("m-1") is None
