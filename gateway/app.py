@@ -31,6 +31,7 @@ from gateway.errors import SettingsError, StoreError
 from gateway.inbound.api_client import APIClient
 from gateway.inbound.fetch import Fetcher
 from gateway.inbound.receive import HOOKS, Receiver, hook_path, unset_credentials
+from gateway.inbound.visits import Visits
 from gateway.intilery.client import Client
 from gateway.intilery.contract import Destination, timestamp
 from gateway.pruning import Pruner
@@ -91,6 +92,7 @@ class Gateway:
             backoff=Backoff(give_up_after=settings.give_up),
             now=now,
         )
+        self.visits = Visits(self.api_client.open, emit=self.telemetry.visited)
         self.reloader = Reloader(
             settings.rules,
             destinations=settings.destinations,
@@ -162,6 +164,7 @@ class Gateway:
             ending.push_async_callback(self.dispatcher.stop)
             ending.push_async_callback(self.api_client.aclose)
             ending.push_async_callback(self.fetcher.stop)
+            ending.push_async_callback(self.visits.stop)
             ending.push_async_callback(self.reloader.stop)
             ending.push_async_callback(self.pruner.stop)
 
@@ -322,6 +325,7 @@ def create_app(
         credential=gateway.credential,
         wake=gateway.wake,
         fetch=gateway.fetcher.add,
+        visit=gateway.visits.add,
         emit=gateway.telemetry.received,
         max_body=settings.max_body,
         body_timeout=settings.body_timeout,

@@ -32,6 +32,7 @@ from gateway.delivery import (
 from gateway.errors import StoreError
 from gateway.inbound import fetch
 from gateway.inbound.receive import Received
+from gateway.inbound.visits import VisitMade
 from gateway.model import CommandState
 from gateway.pruning import PruneMade
 from gateway.reload import ReloadRecord, RulesRefused, RulesServed
@@ -75,6 +76,12 @@ class Telemetry:
             "gateway_fetches",
             "Attempts at fetching what webhooks point to, by how they ended.",
             ("source", "fetch", "outcome"),
+            registry=self.registry,
+        )
+        self._visits = Counter(
+            "gateway_visits",
+            "Attempts at opening an address that a sender's challenge named, by how they ended.",
+            ("source", "outcome"),
             registry=self.registry,
         )
         self._attempts = Counter(
@@ -252,6 +259,20 @@ class Telemetry:
                 _log.error("%s: the store failed while fetching: %s", record.source or "fetching", record.error)
             case fetch.FetchStumbled():
                 _log.error("%s: fetching stumbled and goes on", record.source or "fetching", exc_info=record.error)
+
+    def visited(self, record: VisitMade) -> None:
+        """An address that a sender asked to be opened was, or was not."""
+        self._visits.labels(record.source, record.outcome).inc()
+        told = f": {record.message}" if record.message else ""
+        _log.log(
+            logging.INFO if record.outcome in ("answered", "again") else logging.ERROR,
+            "%s: the address at %s that confirms its subscription: %s%s",
+            record.source,
+            record.host,
+            record.outcome.replace("_", " "),
+            told,
+            extra={"fields": {"source": record.source}},
+        )
 
     def store_failed(self, verb: str) -> None:
         """A verb of the store raised."""

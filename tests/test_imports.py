@@ -22,7 +22,7 @@ AUTHENTICATION = (
     "inbound.signed",
     "inbound.shared_secrets",
 )
-CHALLENGES = ("inbound.challenges", "inbound.challenge_presets")
+CHALLENGES = ("inbound.challenge_kinds", "inbound.challenges", "inbound.challenge_presets")
 PAYLOADS = (
     "inbound.payloads",
     "inbound.charsets",
@@ -55,7 +55,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "inbound.request": VOCABULARY,
     **dict.fromkeys(AUTHENTICATION, (*VOCABULARY, "inbound.request", *AUTHENTICATION)),
     "inbound.signed": ("errors", "inbound.request", "inbound.exact_json"),
-    **dict.fromkeys(CHALLENGES, (*VOCABULARY, "inbound.request", "inbound.schemes", *PAYLOADS)),
+    **dict.fromkeys(CHALLENGES, (*VOCABULARY, "inbound.request", "inbound.schemes", *PAYLOADS, *CHALLENGES)),
     **dict.fromkeys(PAYLOADS, (*VOCABULARY, "inbound.request", *PAYLOADS)),
     # A webhook becomes commands: no store, no client, no delivery, no settings.
     "rules.*": (
@@ -90,6 +90,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "inbound.batches": (*VOCABULARY, "rules.*", "store", "inbound.*"),
     "inbound.answers": ("rules.*", "store", "inbound.arrival", "inbound.body"),
     "inbound.rates": (),
+    "inbound.visits": (*VOCABULARY, "backoff"),
     "inbound.exchange": (*VOCABULARY, "problem", "rules.respond", "store"),
     "inbound.receive": (*VOCABULARY, "problem", "rules", "rules.respond", "store", "inbound.*"),
     "delivery": (*VOCABULARY, "store", "delivery.*"),

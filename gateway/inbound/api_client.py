@@ -37,6 +37,10 @@ __all__ = ["APIClient", "Asked"]
 MAX_REDIRECTS = 3
 MAX_TOKEN_ANSWER = 65_536
 """Bytes of what a token endpoint says."""
+MAX_OPENED = 65_536
+"""Bytes of what an address says that is only opened."""
+OPEN_TIMEOUT = 10.0
+"""Seconds for that."""
 EARLY = 60.0
 """Seconds before its end after which a token is asked for anew; for short ones a tenth of its life."""
 TOKEN_LIFE = 300.0
@@ -106,6 +110,23 @@ class APIClient:
         if fetch.cache and asked.answer is not None:
             self._kept.keep(request.digest, asked, seconds=fetch.cache)
         return asked
+
+    async def open(self, address: str) -> None:
+        """Ask for an address, and for nothing of what it answers but that it does; no redirect is followed.
+
+        :raises FetchRefused: asking again would change nothing.
+        :raises FetchUnavailable: it may work later.
+        """
+        url = httpx.URL(address)
+        try:
+            async with asyncio.timeout(OPEN_TIMEOUT):
+                status, _, _ = await self._send("GET", url, [], b"", max_size=MAX_OPENED)
+        except TimeoutError:
+            raise FetchUnavailable(f"{url.host} gave no answer within {OPEN_TIMEOUT:g} s") from None
+        if status in _AGAIN or status >= 500:
+            raise FetchUnavailable(f"{url.host} answered {status}", status=status)
+        if not 200 <= status < 300:
+            raise FetchRefused(f"{url.host} answered {status}", status=status)
 
     def closed_for(self, origin: str) -> float:
         """Seconds for which a host asked to be left alone; 0 where it may be asked."""

@@ -25,7 +25,7 @@ from gateway.rules.values import MISSING
 from gateway.store import Reception
 
 FALLBACK_WINDOW = timedelta(hours=24)
-"""How long the hash that stands for a missing dedup key answers a repeat."""
+"""How long the hash that stands for a missing dedup key answers a repeat, where the source does not say."""
 
 
 def named_parts(template: str | None, path: str) -> dict[str, str] | None:
@@ -94,7 +94,7 @@ def translated(source: Source, taken: Taken, *, parts: Mapping[str, str], now: d
     ``parts`` is the result of :func:`named_parts`. Of a batch see :func:`gateway.inbound.batches.receptions`.
     """
     if taken.body is MISSING:
-        return kept_as_it_is(taken.webhook, now=now)
+        return kept_as_it_is(source, taken.webhook, now=now)
     return element_translated(source, taken.webhook, arrival_of(taken.webhook, body=taken.body, path=parts), now=now)
 
 
@@ -104,7 +104,7 @@ def element_translated(source: Source, webhook: Webhook, arrival: Arrival, *, no
     key = translation.dedup_key
     until = None if source.dedup_window is None else now + source.dedup_window
     if key is None:
-        key, until = fallback_key(webhook, index=arrival.index), now + FALLBACK_WINDOW
+        key, until = fallback_key(webhook, index=arrival.index), until or now + FALLBACK_WINDOW
     return Reception(
         webhook=outcome(webhook, translation, dedup_key=key),
         commands=translation.commands,
@@ -113,12 +113,13 @@ def element_translated(source: Source, webhook: Webhook, arrival: Arrival, *, no
     )
 
 
-def kept_as_it_is(webhook: Webhook, *, now: datetime) -> Reception:
+def kept_as_it_is(source: Source, webhook: Webhook, *, now: datetime) -> Reception:
     """A webhook that no rule can be run over. One whose body may not be kept has nothing to know a repeat by."""
     if not webhook.body:
         return Reception(webhook=webhook)
     return Reception(
-        webhook=msgspec.structs.replace(webhook, dedup_key=fallback_key(webhook)), dedup_until=now + FALLBACK_WINDOW
+        webhook=msgspec.structs.replace(webhook, dedup_key=fallback_key(webhook)),
+        dedup_until=now + (source.dedup_window or FALLBACK_WINDOW),
     )
 
 

@@ -33,7 +33,7 @@ def receptions(source: Source, taken: Taken, *, parts: Mapping[str, str], now: d
     Where there are no elements, or too many, the request is kept whole, as one webhook with the reason.
     """
     if taken.body is MISSING:
-        yield kept_as_it_is(taken.webhook, now=now)
+        yield kept_as_it_is(source, taken.webhook, now=now)
         return
     try:
         yield from _elements(source, taken, parts=parts, now=now, first_id=taken.webhook.id)
@@ -42,7 +42,7 @@ def receptions(source: Source, taken: Taken, *, parts: Mapping[str, str], now: d
             whole = msgspec.structs.replace(taken.webhook, state=found.state, reason=str(found))
         else:
             whole = unreadable(source, taken.webhook, str(found), state=found.state)
-        yield kept_as_it_is(whole, now=now)
+        yield kept_as_it_is(source, whole, now=now)
 
 
 def taken_apart(ruleset: Ruleset, webhook: Webhook, *, now: datetime) -> Iterator[Reception] | None:

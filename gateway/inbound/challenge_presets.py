@@ -1,7 +1,6 @@
 """The challenges of known senders: a row of data each. ``challenge: NAME`` in a rules file means this row.
 
-A row is the kind of challenge and its keys; the comment above it is the source of the fact. Amazon SNS is not here: its
-subscription is confirmed by fetching an address, which no answer can do.
+A row is the kind of challenge and its keys; the comment above it is the source of the fact.
 """
 
 from __future__ import annotations
@@ -20,8 +19,13 @@ CHALLENGES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyTyp
         "cloudevents": ("allow_origin", {}),
         # dropbox.com/developers/reference/webhooks: text/plain and nosniff are asked for there
         "dropbox": ("echo_query", {"name": "challenge"}),
+        # developers.intercom.com, webhooks: a HEAD when the address is saved
+        "intercom": ("probe", {"methods": ["HEAD"]}),
         # mailchimp.com, about webhooks: the address is tried with a GET when it is saved
         "mailchimp": ("probe", {"methods": ["GET"]}),
+        # mailchimp.com/developer, transactional webhooks: HEAD first; only where that is not 200 a POST with a key that
+        # everybody knows, which is refused
+        "mandrill": ("probe", {"methods": ["HEAD"]}),
         # developers.facebook.com, webhooks: verification requests; the verify token is of your own making
         "meta": (
             "echo_query",
@@ -38,6 +42,16 @@ CHALLENGES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyTyp
         "mindbody": ("probe", {"methods": ["HEAD"]}),
         # api.slack.com/events/url_verification: signed as every request is ("verify the authenticity, then respond")
         "slack": ("echo_field", {"field": "challenge", "where": {"type": "url_verification"}}),
+        # docs.aws.amazon.com/sns, HTTP/HTTPS subscription confirmation: the owner of the address opens SubscribeURL;
+        # that of an UnsubscribeConfirmation would subscribe again. .cn: docs.amazonaws.cn
+        "sns": (
+            "visit",
+            {
+                "field": "SubscribeURL",
+                "where": {"Type": "SubscriptionConfirmation"},
+                "hosts": ["sns.*.amazonaws.com", "sns.*.amazonaws.com.cn"],
+            },
+        ),
         # developer.atlassian.com/cloud/trello/guides/rest-api/webhooks: HEAD when a webhook is created, exactly 200
         "trello": ("probe", {"methods": ["HEAD"]}),
         # woocommerce/woocommerce class-wc-webhook.php deliver_ping(): unsigned, when a webhook is saved first

@@ -17,12 +17,27 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 from urllib.parse import parse_qsl
 
 import msgspec
 
 from gateway.errors import AuthenticationFailed, NotStored, Unparseable, UnreadableRequest
+from gateway.inbound.challenge_kinds import (
+    AllowOrigin,
+    Challenge,
+    EchoField,
+    EchoHeader,
+    EchoQuery,
+    EmptyList,
+    Form,
+    FormPing,
+    HashToken,
+    Pairs,
+    Probe,
+    Visit,
+    is_signed,
+)
 from gateway.inbound.exact_json import read_json
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Credential
@@ -30,20 +45,21 @@ from gateway.inbound.schemes import Credential
 LONGEST_ECHO: Final = 1_024
 LONGEST_TOKEN: Final = 256
 """Characters of a token that is hashed."""
+LONGEST_ADDRESS: Final = 2_048
 LONGEST_BODY: Final = 8_192
 """Bytes of a body that may be a challenge."""
 _MOST_PARAMETERS: Final = 50
 _RETRY_AFTER: Final = 300
-
-Form: TypeAlias = Literal["text", "json"]
-Method: TypeAlias = Literal["GET", "HEAD", "OPTIONS", "POST"]
-Pairs: TypeAlias = tuple[tuple[str, str], ...]
 
 # Printable ASCII without < > & " ' ` and \: Microsoft Graph's token is a sentence with colons and spaces.
 _ECHO: Final = re.compile(r"[ !#-%(-;=?-\[\]-_a-z{-~]*")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_+/.~-]+={0,2}")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_+/.~=-]+")
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9.:/_-]{1,253}")
+# Nothing that two readers of addresses have ever understood differently: no user, no port but 443, no backslash, no @.
+_ADDRESS: Final = re.compile(
+    r"https://((?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]{2,63})(?::443)?/[A-Za-z0-9?&=:;%_+~.,/-]*"
+)
 _NUMBER: Final = re.compile(rb"[0-9]{1,20}")
 _PLAIN: Final = (
     (b"content-type", b"text/plain; charset=utf-8"),
@@ -53,92 +69,14 @@ _PLAIN: Final = (
 _JSON: Final = ((b"content-type", b"application/json"), *_PLAIN[1:])
 
 
-class EchoQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """Send a parameter of the query back."""
-
-    name: str
-    as_: Form = "text"
-    """Alone, or as ``{name: value}``."""
-    method: Literal["GET", "POST"] = "GET"
-    where: Pairs = ()
-    """Other parameters, and what they must be."""
-    token: str | None = None
-    """The parameter that must equal the secret."""
-    secret: tuple[str, ...] = ()
-    """Credential names: any of them may match."""
-
-
-class EchoField(msgspec.Struct, frozen=True, kw_only=True):
-    """Send a text of the JSON body back."""
-
-    field: str
-    """A dotted path."""
-    as_: Form = "text"
-    where: Pairs = ()
-    """Dotted paths of the body, and what must stand there."""
-    signed: bool = True
-
-
-class EchoHeader(msgspec.Struct, frozen=True, kw_only=True):
-    """Send a header back, as a header. What it says is not kept."""
-
-    name: str
-
-
-class HashToken(msgspec.Struct, frozen=True, kw_only=True):
-    """ChallengeAnswer a token with its HMAC."""
-
-    secret: tuple[str, ...]
-    """Credential names: the first that is set."""
-    answer: Pairs
-    """The JSON object of the answer; ``{token}`` and ``{hmac}`` in its texts stand for what they say."""
-    query: str | None = None
-    """The parameter of a GET that holds the token; or"""
-    field: str | None = None
-    """the dotted path of a POST's JSON body."""
-    where: Pairs = ()
-    algorithm: Literal["sha1", "sha256", "sha512"] = "sha256"
-    encoding: Literal["hex", "base64"] = "hex"
-    signed: bool = False
-
-
-class Probe(msgspec.Struct, frozen=True, kw_only=True):
-    """The sender only looks whether somebody answers 200."""
-
-    methods: tuple[Literal["GET", "HEAD"], ...] = ("HEAD",)
-
-
-class FormPing(msgspec.Struct, frozen=True, kw_only=True):
-    """An unsigned form with one field, a number, answered 200."""
-
-    field: str
-
-
-class EmptyList(msgspec.Struct, frozen=True, kw_only=True):
-    """A signed body that is about nothing, answered 200 without a body; whatever is signed wrongly gets 401."""
-
-    field: str
-    """The dotted path of the list that is empty."""
-
-
-class AllowOrigin(msgspec.Struct, frozen=True, kw_only=True):
-    """CloudEvents' web hooks: the sender asks by OPTIONS whether it may send."""
-
-    origins: tuple[str, ...] = ()
-    """Those that may; all where there are none."""
-    rate: int | None = None
-    """Requests per minute, told to a sender that asks for a rate; None allows any."""
-
-
-Challenge: TypeAlias = EchoQuery | EchoField | EchoHeader | HashToken | Probe | FormPing | EmptyList | AllowOrigin
-
-
 class ChallengeAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What a challenge is answered."""
 
     status: int = 200
     headers: tuple[tuple[bytes, bytes], ...] = ()
     body: bytes = b""
+    visit: str = ""
+    """The address that is to be opened afterwards, if there is one."""
 
 
 def answer(challenge: Challenge, request: Request, credential: Credential) -> ChallengeAnswer | None:
@@ -166,6 +104,8 @@ def answer(challenge: Challenge, request: Request, credential: Credential) -> Ch
             return ChallengeAnswer() if body is not None and _at(body, challenge.field) == [] else None
         case AllowOrigin():
             return _allow_origin(challenge, request)
+        case Visit():
+            return _visit(challenge, request)
 
 
 def first_answer(
@@ -176,44 +116,6 @@ def first_answer(
         if is_signed(challenge) is signed and (found := answer(challenge, request, credential)) is not None:
             return found
     return None
-
-
-def is_signed(challenge: Challenge) -> bool:
-    """Whether the sender signs it, so that it is answered only after its signature was checked."""
-    match challenge:
-        case EchoField() | HashToken():
-            return challenge.signed
-        case EmptyList():
-            return True
-        case _:
-            return False
-
-
-def methods_of(challenges: Iterable[Challenge]) -> tuple[str, ...]:
-    """The methods that challenges need, POST left out: every hook takes that."""
-    methods: set[str] = set()
-    for challenge in challenges:
-        match challenge:
-            case EchoQuery():
-                methods.add(challenge.method)
-            case HashToken(query=str()):
-                methods.add("GET")
-            case Probe():
-                methods.update(challenge.methods)
-            case AllowOrigin():
-                methods.add("OPTIONS")
-            case _:
-                pass
-    return tuple(sorted(methods - {"POST"}))
-
-
-def challenge_secrets(challenges: Iterable[Challenge]) -> tuple[str, ...]:
-    """The names of the credentials that challenges read, each once, in order."""
-    names: list[str] = []
-    for challenge in challenges:
-        if isinstance(challenge, (EchoQuery, HashToken)):
-            names.extend(challenge.secret)
-    return tuple(dict.fromkeys(names))
 
 
 # -- one each ------------------------------------------------------------------------------------------------------
@@ -297,6 +199,25 @@ def _allow_origin(challenge: AllowOrigin, request: Request) -> ChallengeAnswer |
         rate = "*" if challenge.rate is None else str(challenge.rate)
         headers.append((b"webhook-allowed-rate", rate.encode()))
     return ChallengeAnswer(headers=(*headers, *_PLAIN[1:]))
+
+
+def _visit(challenge: Visit, request: Request) -> ChallengeAnswer | None:
+    if request.method != "POST" or (body := _json_body(request)) is None or not _holds(body, challenge.where):
+        return None
+    value = _at(body, challenge.field)
+    found = _ADDRESS.fullmatch(value) if isinstance(value, str) and len(value) <= LONGEST_ADDRESS else None
+    if found is None or not any(_is_host(found[1], pattern) for pattern in challenge.hosts):
+        raise UnreadableRequest(
+            f"challenge: {challenge.field} is not an address that is opened; "
+            f"allowed: https:// and {' or '.join(challenge.hosts)}"
+        )
+    return ChallengeAnswer(headers=_PLAIN, visit=value)
+
+
+def _is_host(host: str, pattern: str) -> bool:
+    """``*`` in a pattern stands for one label of the name, whatever it is."""
+    labels, wanted = host.split("."), pattern.split(".")
+    return len(labels) == len(wanted) and all(want in ("*", label) for label, want in zip(labels, wanted, strict=True))
 
 
 # -- reading -------------------------------------------------------------------------------------------------------

@@ -142,10 +142,12 @@ async def reply(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
     await send({"type": "http.response.body", "body": body})
 
 
-async def refuse(rejected: Rejected, receive: Receive, send: Send, *, unread: bool) -> None:
-    """Answer a refusal. ``unread``: a body is on its way that nobody reads; the connection is closed after it."""
-    body = problem_of(rejected)
-    headers = [(b"content-type", PROBLEM_TYPE.encode()), (b"content-length", str(len(body)).encode())]
+async def refuse(rejected: Rejected, receive: Receive, send: Send, *, unread: bool, bare: bool = False) -> None:
+    """Answer a refusal. ``unread``: a body is on its way that nobody reads; the connection is closed after it.
+    ``bare``: the sender wants no body."""
+    body = b"" if bare else problem_of(rejected)
+    headers = [] if bare else [(b"content-type", PROBLEM_TYPE.encode())]
+    headers.append((b"content-length", str(len(body)).encode()))
     if isinstance(rejected, MethodNotAllowed):
         headers.append((b"allow", ", ".join(rejected.allowed).encode()))
     if rejected.retry_after is not None:

@@ -21,6 +21,7 @@ import msgspec
 from starlette.types import Receive, Scope, Send
 
 from gateway.errors import (
+    AuthenticationFailed,
     MethodNotAllowed,
     NotStored,
     Rejected,
@@ -34,7 +35,8 @@ from gateway.inbound.arrival import named_parts, translated
 from gateway.inbound.authentication import AllOf, AnyOf, Basic, Hmac, Scheme, secrets_of, verify
 from gateway.inbound.batches import receptions, store_all
 from gateway.inbound.body import Taken, taken
-from gateway.inbound.challenges import ChallengeAnswer, first_answer, methods_of
+from gateway.inbound.challenge_kinds import Challenge, EmptyList, methods_of
+from gateway.inbound.challenges import ChallengeAnswer, first_answer
 from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse, reply
 from gateway.inbound.rates import Rates
 from gateway.inbound.request import Request
@@ -83,8 +85,9 @@ class Receiver:
     """The ASGI application behind ``/hooks/``.
 
     ``ruleset`` gives the rules that are served at the moment of the call; ``wake`` is told the destinations of
-    commands that were just stored, ``fetch`` the source and the id of a webhook that waits for data; ``emit`` gets one
-    record per request, after the answer. ``max_body`` (bytes) bounds every source, whatever its own limit is.
+    commands that were just stored, ``fetch`` the source and the id of a webhook that waits for data; ``visit`` the
+    source and an address to be opened, and says whether there is room for that; ``emit`` gets one record per request,
+    after the answer. ``max_body`` (bytes) bounds every source, whatever its own limit is.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class Receiver:
         wake: Callable[[Collection[str]], None],
         emit: Callable[[Received], None],
         fetch: Callable[[str, str], None] = lambda source, id: None,
+        visit: Callable[[str, str], bool] = lambda source, address: False,
         max_body: int = 10_000_000,
         body_timeout: timedelta = timedelta(seconds=10),
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -105,6 +109,7 @@ class Receiver:
         self._credential = credential
         self._wake = wake
         self._fetch = fetch
+        self._visit = visit
         self._emit = emit
         self._max_body = max_body
         self._body_timeout = body_timeout.total_seconds()
@@ -116,7 +121,7 @@ class Receiver:
         try:
             done = await self._receive(scope, receive, progress)
         except Rejected as rejected:
-            await refuse(rejected, receive, send, unread=progress.unread)
+            await refuse(rejected, receive, send, unread=progress.unread, bare=_is_bare(rejected, progress.challenges))
             self._emit(
                 Received(
                     source=progress.source, status=rejected.status, answer=_in_words(rejected), reason=str(rejected)
@@ -164,7 +169,7 @@ class Receiver:
         declared = declared_length(headers)
         progress.unread = declared != 0
         source, path, parts = _find(ruleset, scope)
-        progress.source = source.name
+        progress.source, progress.challenges = source.name, source.challenges
         method = scope["method"]
         if method != "POST" and method not in methods_of(source.challenges):
             allowed = ("POST", *methods_of(source.challenges))
@@ -197,6 +202,8 @@ class Receiver:
         verified = verify(source.verify, request, credential=self._credential, now=now, parts=parts)
         self._check_rate(source, self._rates.wait)
         if source.challenges and (answer := first_answer(source.challenges, request, self._credential, signed=True)):
+            if answer.visit and not self._visit(source.name, answer.visit):
+                raise NotStored("too many addresses wait to be opened", retry_after=RETRY_AFTER)
             return answer
         read = taken(ruleset, source, verified, id=new_webhook_id(), cap=cap)
         if source.events is not None:
@@ -285,11 +292,17 @@ def _not_stored(error: StoreError) -> NotStored:
 class _Progress:
     """How far a request came: what its refusal needs to know."""
 
-    __slots__ = ("source", "unread")
+    __slots__ = ("challenges", "source", "unread")
 
     def __init__(self) -> None:
         self.source = ""
+        self.challenges: tuple[Challenge, ...] = ()
         self.unread = False
+
+
+def _is_bare(rejected: Rejected, challenges: tuple[Challenge, ...]) -> bool:
+    """Whether a refusal has no body: Xero tries wrong signatures, and takes a 401 only without one."""
+    return isinstance(rejected, AuthenticationFailed) and any(isinstance(one, EmptyList) for one in challenges)
 
 
 def unset_credentials(source: Source, credential: Callable[[str], str | None]) -> tuple[str, ...]:

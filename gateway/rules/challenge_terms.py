@@ -1,4 +1,4 @@
-"""The ``challenge`` of a rules file: what the sender asks of the address, from its nodes to gateway.inbound.challenges.
+"""The ``challenge`` of a rules file: what the sender asks of the address, as nodes.
 
 challenge: slack
 challenge: [trello, {echo_query: {name: challenge}}]
@@ -12,8 +12,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from gateway.inbound.challenge_presets import CHALLENGES
-from gateway.inbound.challenges import (
+from gateway.inbound.challenge_kinds import (
     AllowOrigin,
     Challenge,
     EchoField,
@@ -23,7 +22,9 @@ from gateway.inbound.challenges import (
     FormPing,
     HashToken,
     Probe,
+    Visit,
 )
+from gateway.inbound.challenge_presets import CHALLENGES
 from gateway.inbound.schemes import env_name
 from gateway.rules.keys import CHALLENGE_KEYS, check_keys
 from gateway.rules.nodes import Node, truth_hint
@@ -37,6 +38,7 @@ _NEEDED: Final[Mapping[str, tuple[str, ...]]] = {
     "hmac": ("secret", "answer"),
     "form_ping": ("field",),
     "empty_list": ("field",),
+    "visit": ("field", "hosts"),
 }
 _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
     "as": ("text", "json"),
@@ -46,6 +48,7 @@ _CHOICES: Final[Mapping[str, tuple[str, ...]]] = {
 }
 _HEADER = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+\Z")
 _ORIGIN = re.compile(r"[A-Za-z0-9.:/_-]{1,253}\Z")
+_HOSTS = re.compile(r"(?:(?:\*|[a-z0-9-]{1,63})\.)*[a-z0-9-]{1,63}\.[a-z]{2,63}\Z")
 _HOLE = re.compile(r"\{[^{}]*\}")
 _OURS = frozenset({"content-type", "content-length", "transfer-encoding", "connection", "set-cookie", "location"})
 
@@ -135,6 +138,8 @@ def _compiled(kind: str, preset: Mapping[str, Any], given: Entries, node: Node, 
             return FormPing(**read)
         case "empty_list":
             return EmptyList(**read)
+        case "visit":
+            return Visit(**read)
         case _:
             return AllowOrigin(**read)
 
@@ -165,6 +170,9 @@ def _value(kind: str, key: str, node: Node, reader: Reader) -> Any:
         case "origins":
             origins = _texts(key, node, reader, "names of hosts", lambda text: bool(_ORIGIN.match(text)))
             return tuple(origin.lower() for origin in origins)
+        case "hosts":
+            what = "names of hosts, such as api.example.com; * may stand for a whole label, never for the last two"
+            return _texts(key, node, reader, what, lambda text: bool(_HOSTS.match(text)))
         case "signed":
             if not isinstance(node.value, bool):
                 reader.report(node, f"signed takes true or false; found {node.describe()}{truth_hint(node)}")

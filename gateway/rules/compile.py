@@ -8,7 +8,7 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.inbound.authentication import SchemeProblem, scheme_from
-from gateway.inbound.challenges import challenge_secrets
+from gateway.inbound.challenge_kinds import challenge_secrets
 from gateway.inbound.schemes import body_secrets, needs_url, secrets_of
 from gateway.intilery.contract import Destination
 from gateway.rules.body_terms import compile_body
@@ -26,7 +26,7 @@ from gateway.rules.readings import Entries, Reader
 from gateway.rules.redaction import of_secret
 from gateway.rules.respond import compile_respond
 from gateway.rules.scope import Codes, Names
-from gateway.rules.source_terms import read_events, read_limits, read_redact, read_retention
+from gateway.rules.source_terms import read_dedup_window, read_events, read_limits, read_redact, read_retention
 from gateway.rules.tables import Table, table_from_csv, table_from_mapping
 from gateway.rules.zones import zone_hint
 
@@ -115,6 +115,7 @@ class SourceCompiler:
         challenges = compile_challenges(keys, self.read)
         max_body, max_rate = read_limits(keys, self.read)
         retention = read_retention(keys, self.read)
+        dedup_window = read_dedup_window(keys, self.read)
         keeps_batch = "batch" in names.read_anywhere
         respond = (
             compile_respond(*keys["respond"], names, self.report, events="events" in keys)
@@ -147,6 +148,7 @@ class SourceCompiler:
             public_url=public_url,
             zone=zone,
             dedup_key=dedup,
+            dedup_window=dedup_window,
             event_type=event_type[0] if event_type else None,
             event_time=event_time[0] if event_time else None,
             events=events,

@@ -18,6 +18,8 @@ SOURCE_KEYS: Mapping[str, str] = {
     "challenge": "what the sender asks of the address before it sends; answered and not kept: its name, or how it goes",
     "public_url": "the address as it is registered at the sender, for schemes that sign it",
     "dedup_key": "an expression, or a list of them, that is equal in every repeat of one webhook",
+    "dedup_within": "how long a repeat is known as one: 7d; without it as long as the webhook is kept, or 24h where a "
+    "hash stands for the key",
     "event_type": "an expression that names the kind of webhook, for lists and metrics",
     "event_time": "an expression that gives the moment at which it happened at the sender",
     "events": "the path to a list in the body: each element is a webhook of its own, read as $; the body is $batch",
@@ -124,6 +126,11 @@ CHALLENGE_KEYS: Mapping[str, Mapping[str, str]] = {
     "probe": {"methods": "HEAD, unless given, and GET: any such request is answered 200"},
     "form_ping": {"field": "the only field of an unsigned form, a number; answered 200"},
     "empty_list": {"field": "the dotted path of a list: a signed body where it is empty is answered an empty 200"},
+    "visit": {
+        "field": "the dotted path of the JSON body that holds an address, which is opened after verify",
+        "hosts": "where it may lead: names of hosts, * for one label of them: [sns.*.amazonaws.com]; https only",
+        "where": "dotted paths of the body, and what must stand there: {Type: SubscriptionConfirmation}",
+    },
     "allow_origin": {
         "origins": "the hosts that may send, as WebHook-Request-Origin names them; all unless given",
         "rate": "requests per minute that are allowed; any number unless given",

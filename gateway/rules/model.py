@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
-from gateway.inbound.challenges import Challenge, challenge_secrets
+from gateway.inbound.challenge_kinds import Challenge, challenge_secrets
 from gateway.inbound.payloads import BodyType
 from gateway.inbound.schemes import Scheme, secrets_of
 from gateway.intilery.contract import Destination
@@ -183,7 +183,7 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     zone: ZoneInfo | None = None
     dedup_key: tuple[Expression, ...] = ()
     dedup_window: timedelta | None = None
-    """How long a dedup key answers a repeat; None: for as long as the store keeps it."""
+    """How long a key answers a repeat; None: for as long as the webhook is kept, and a hash in its place for a day."""
     event_type: Expression | None = None
     event_time: Expression | None = None
     events: Events | None = None

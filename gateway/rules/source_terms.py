@@ -1,4 +1,4 @@
-"""What a source says about its requests as such: events, redact, limits, retention. From nodes to values."""
+"""What a source says about its requests as such: events, redact, limits, how long they are kept. From nodes to values."""
 
 from __future__ import annotations
 
@@ -78,17 +78,31 @@ def read_limits(keys: Entries, read: Reader) -> tuple[int, float | None]:
 
 def read_retention(keys: Entries, read: Reader) -> timedelta | None:
     """How long what a source sent is kept."""
-    if "retention" not in keys:
-        return None
-    _, node = keys["retention"]
-    found = read.span(node, "retention")
-    if found is None:
-        return None
-    if found.months:
-        read.report(node, "retention takes weeks, days, hours or minutes, not months; 90d is three of them")
-        return None
-    length = timedelta(days=found.days, seconds=found.seconds)
-    if length < SHORTEST:
+    length = _length(keys, "retention", read)
+    if length is not None and length < SHORTEST:
+        _, node = keys["retention"]
         read.report(node, f"retention takes 1h or more, for lists and replays need what came in; found {node.text}")
         return None
     return length
+
+
+def read_dedup_window(keys: Entries, read: Reader) -> timedelta | None:
+    """How long a repeat is known as one."""
+    length = _length(keys, "dedup_within", read)
+    if length == timedelta(0):
+        read.report(keys["dedup_within"][1], "dedup_within takes 1s or more; found a length of nothing")
+    return length
+
+
+def _length(keys: Entries, key: str, read: Reader) -> timedelta | None:
+    """A length of time that is the same in every month."""
+    if key not in keys:
+        return None
+    _, node = keys[key]
+    found = read.span(node, key)
+    if found is None:
+        return None
+    if found.months:
+        read.report(node, f"{key} takes weeks, days, hours or minutes, not months; 90d is three of them")
+        return None
+    return timedelta(days=found.days, seconds=found.seconds)

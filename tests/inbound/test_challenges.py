@@ -20,18 +20,19 @@ from starlette.applications import Starlette
 
 from gateway.errors import NotStored, Rejected
 from gateway.inbound.authentication import scheme_from, sign
-from gateway.inbound.challenge_presets import CHALLENGES
-from gateway.inbound.challenges import (
+from gateway.inbound.challenge_kinds import (
     Challenge,
     EchoField,
     EchoHeader,
     EchoQuery,
     EmptyList,
     HashToken,
-    answer,
+    Visit,
     challenge_secrets,
     methods_of,
 )
+from gateway.inbound.challenge_presets import CHALLENGES
+from gateway.inbound.challenges import answer
 from gateway.inbound.request import Request
 from gateway.rules import load
 from gateway.store import WebhookFilter
@@ -193,12 +194,38 @@ async def test_asana(app: Starlette, hooks: httpx.AsyncClient) -> None:
         assert "x-hook-secret" not in found.headers
 
 
+async def test_after_asanas_handshake_its_secrets_sign_what_follows(tmp_path: Path) -> None:
+    # Each webhook at one address has a secret of its own, which Asana also tells whoever creates it.
+    rules = (
+        "source: asana\nverify: {hmac: {header: X-Hook-Signature, secret: [$env.ASANA_SECRET, $env.ASANA_SECRET_2]}}\n"
+        "challenge: asana\nevents: $.events[*]\n"
+    )
+    shop.write_rules(tmp_path / "rules", rules={"asana.yaml": rules, "destinations.yaml": shop.DESTINATIONS})
+    app = shop.shop_app(tmp_path, GATEWAY_ROLE="receive", ASANA_SECRET="first", ASANA_SECRET_2="second")
+    async with running(app) as url, httpx.AsyncClient(base_url=url) as client:
+
+        async def post(body: bytes, secret: str) -> httpx.Response:
+            signature = hmac.new(secret.encode(), body, hashlib.sha256).hexdigest()
+            return await client.post("/hooks/asana", content=body, headers={"X-Hook-Signature": signature})
+
+        # Another handshake, by whomever, changes nothing about what is believed.
+        shaken = await client.post("/hooks/asana", headers={"X-Hook-Secret": "third"})
+        assert (shaken.status_code, shaken.headers["x-hook-secret"]) == (200, "third")
+        event = b'{"events":[{"action":"changed"}]}'
+        assert (await post(event, "third")).status_code == 401
+        assert (await post(event, "first")).json()["status"] == "accepted"
+        assert (await post(b'{"events":[{"action":"added"}]}', "second")).json()["status"] == "accepted"
+        assert (await post(b'{"events":[]}', "second")).status_code == 200  # the heartbeat
+
+
 @pytest.mark.parametrize(
     ("source", "method", "others"),
     [
         ("trello", "HEAD", ("GET", "OPTIONS", "PUT")),
         ("mailchimp", "GET", ("HEAD", "DELETE")),
         ("mindbody", "HEAD", ("GET",)),
+        ("mandrill", "HEAD", ("GET",)),
+        ("intercom", "HEAD", ("GET",)),
     ],
 )
 async def test_probes(
@@ -247,8 +274,10 @@ async def test_xero(app: Starlette, hooks: httpx.AsyncClient) -> None:
     body = b'{"events":[],"firstEventSequence":0,"lastEventSequence":0,"entropy":"S0m3r4Nd0mt3xt"}'
     found = await hooks.post("/xero", content=body, headers=signed("xero", body))
     assert (found.status_code, found.content) == (200, b"")
-    assert (await hooks.post("/xero", content=body, headers={"x-xero-signature": "d3Jvbmc="})).status_code == 401
-    assert (await hooks.post("/xero", content=body)).status_code == 401
+    assert "set-cookie" not in found.headers
+    for wrong in ({"x-xero-signature": "d3Jvbmc="}, {}):
+        found = await hooks.post("/xero", content=body, headers=wrong)
+        assert (found.status_code, found.content) == (401, b"")
     assert await kept(app) == 0
     events = b'{"events":[{"resourceId":"1"}]}'
     assert (await hooks.post("/xero", content=events, headers=signed("xero", events))).json()["status"] == "accepted"
@@ -317,6 +346,7 @@ ALL: tuple[Challenge, ...] = (
     HashToken(query="c", secret=("S",), answer=(("r", "{hmac}"),)),
     HashToken(field="c", secret=("S",), answer=(("r", "{token}{hmac}"),), encoding="base64"),
     EmptyList(field="c"),
+    Visit(field="c", hosts=("*.example.com",)),
 )
 
 

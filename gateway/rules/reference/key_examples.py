@@ -54,6 +54,11 @@ SOURCES: Mapping[str, Shown] = {
         rules="dedup_key: $.event_id\n" + _WELCOME,
         body={"event_id": "e-41", "customer": 7}, becomes=_WELCOMED, facts={"dedup_key": "e-41"},
     ),
+    "dedup_within": Shown(
+        says="This sender repeats for three days, and numbers its events anew each month.",
+        rules="dedup_key: $.number\ndedup_within: 7d\n" + _WELCOME,
+        body={"number": 41, "customer": 7}, becomes=_WELCOMED, facts={"dedup_key": "41"},
+    ),
     "event_type": Shown(
         says="Lists and metrics show what kind of webhook it was.",
         rules="event_type: $.type\n" + _WELCOME,

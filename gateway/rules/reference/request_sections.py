@@ -32,8 +32,11 @@ _NOTES = """\
 - `meta`: make up a token, set it as META_VERIFY_TOKEN, and enter it in the app's settings.
 - `xero`: rightly signed requests about nothing are answered 200 without a body, wrongly signed ones 401. With
   `respond: {body: ""}` its webhooks are answered without a body too.
-- Amazon SNS wants its subscription confirmed by fetching an address, and that is not done here: its message is kept,
-  with the address for a person to open."""
+- `sns`: the gateway opens SubscribeURL after it has answered, only over https at `sns.REGION.amazonaws.com`, and tries
+  for some minutes; the log says how it ended. Anybody at Amazon has a topic, so name yours:
+  `sns: {where: {Type: SubscriptionConfirmation, TopicArn: "arn:aws:sns:…"}}`, and let `ignore` leave out what
+  has another `$.TopicArn`. What follows is a webhook: `$.Message | parse_json` is what was published. So is an
+  UnsubscribeConfirmation, whose address is never opened: it would subscribe again."""
 
 _XML = """\
 An XML element is an object: its attributes are `@name`, its children stand under their names, those of one name as a
@@ -61,6 +64,7 @@ it. One object where a list is meant counts as a list of one.
   there. A bad element fails alone, and replaying one does nothing to the others.
 - A `dedup_key` that reads the element, such as `$.id`, tells elements apart; one that does not, such as a header, gets
   the element's position behind it, and so does the hash that stands for a missing key.
+- A repeat of the request adds the elements that are not there yet, and counts a repeat on the others.
 - An empty list is kept as one webhook, `ignored`. Where the path finds nothing, or too many, the body is kept whole, as
   one webhook that is `untranslatable`. `gateway replay` takes it apart once the rules file fits."""
 
@@ -142,7 +146,7 @@ def challenges() -> list[str]:
     """The senders whose challenges are known, and what they are made of."""
     lines = ["## Challenges", "", _ANSWERED, "", "| sender | kind | answered | secret |", "|---|---|---|---|"]
     for name, (kind, row) in sorted(CHALLENGES.items()):
-        after = kind in ("echo_field", "empty_list") or row.get("signed")
+        after = kind in ("echo_field", "empty_list", "visit") or row.get("signed")
         secret = f"`{row['secret']}`" if "secret" in row else ""
         lines.append(f"| `{name}` | `{kind}` | {'after verify' if after else 'before verify'} | {secret} |")
     lines += ["", _NOTES, ""]

@@ -21,6 +21,7 @@ _SHAPES: Final[dict[str, Schema]] = {
     "secret": {"anyOf": [ref("environment"), {"type": "array", "minItems": 1, "items": ref("environment")}]},
     "methods": {"anyOf": [{"enum": ["GET", "HEAD"]}, {"type": "array", "items": {"enum": ["GET", "HEAD"]}}]},
     "origins": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
+    "hosts": {"anyOf": [{"type": "string"}, {"type": "array", "minItems": 1, "items": {"type": "string"}}]},
     "rate": {"type": "integer", "minimum": 1, "maximum": 1_000_000},
 }
 _NAMES: Final[Schema] = {
@@ -37,6 +38,7 @@ _WORDS: Final = {
     "probe": "answer 200 to a look",
     "form_ping": "answer 200 to an unsigned form of one number",
     "empty_list": "answer an empty 200 to a signed body about nothing",
+    "visit": "open an address that a signed body names",
     "allow_origin": "CloudEvents: say by OPTIONS who may send",
 }
 

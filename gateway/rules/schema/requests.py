@@ -38,6 +38,7 @@ REQUESTS: Final[Mapping[str, Schema]] = {
     "events": patterns.of(r"^\$[^|]*$", "the path to a list: $[*], $.events[*]"),
     "redact": {"anyOf": [_PLACE, {"type": "array", "items": _PLACE}]},
     "respond": _mapping(RESPOND_KEYS, _RESPOND),
+    "dedup_within": {"allOf": [ref("span")]},
     "retention": {"allOf": [ref("span")]},
     "limits": _mapping(LIMITS_KEYS, _LIMITS),
 }

@@ -192,6 +192,16 @@ REQUESTS = (
         ),
     ),
     Mistake(
+        "dedup months",
+        source("dedup_within: 3mo"),
+        ("3:15: dedup_within takes weeks, days, hours or minutes, not months; 90d is three of them",),
+    ),
+    Mistake(
+        "dedup nothing",
+        source("dedup_within: 0s"),
+        ("3:15: dedup_within takes 1s or more; found a length of nothing",),
+    ),
+    Mistake(
         "retention months",
         source("retention: 3mo"),
         ("3:12: retention takes weeks, days, hours or minutes, not months; 90d is three of them",),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.rules.mistakes.mistake import HEAD, Mistake
 
-_ALL = "adobe, asana, cloudevents, dropbox, mailchimp, meta, microsoft_graph, mindbody, slack, trello, woocommerce, x, xero, zoom, echo_query, echo_field, echo_header, hmac, probe, form_ping, empty_list, allow_origin"
+_ALL = "adobe, asana, cloudevents, dropbox, intercom, mailchimp, mandrill, meta, microsoft_graph, mindbody, slack, sns, trello, woocommerce, x, xero, zoom, echo_query, echo_field, echo_header, hmac, probe, form_ping, empty_list, visit, allow_origin"
 _KINDS = "json, form, ndjson, multipart, xml, text or jwt"
 
 
@@ -80,6 +80,21 @@ SENDERS = (
         ),
     ),
     Mistake(
+        "challenge visits anywhere",
+        source("challenge: {visit: {field: url, hosts: '*.com'}}"),
+        (
+            "3:41: hosts takes names of hosts, such as api.example.com; * may stand for a whole label, never for the last two; found '*.com'",
+        ),
+    ),
+    Mistake(
+        "challenge visits a part of a label",
+        source("challenge: {sns: {hosts: [sns.amazonaws.com, 'sns*.amazonaws.com']}}"),
+        (
+            "3:47: hosts takes names of hosts, such as api.example.com; * may stand for a whole label, never for the last two; found 'sns*.amazonaws.com'",
+        ),
+    ),
+    Mistake("challenge visits nowhere", source("challenge: {visit: {field: url}}"), ("3:20: visit needs hosts",)),
+    Mistake(
         "challenge as",
         source("challenge: {echo_query: {name: c, as: xml}}"),
         ("3:39: as takes text or json; found 'xml'",),
@@ -135,6 +150,6 @@ SENDERS = (
         ("3:29: signed takes true or false; found 'maybe'",),
     ),
     Mistake(
-        "challenge unknown", source("challenge: {sns: {}}"), (f"3:13: challenge has no key 'sns'; allowed: {_ALL}",)
+        "challenge unknown", source("challenge: {sms: {}}"), (f"3:13: challenge has no key 'sns'; allowed: {_ALL}",)
     ),
 )
