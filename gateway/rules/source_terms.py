@@ -1,4 +1,4 @@
-"""What a source says about its requests as such: events, redact, limits, how long they are kept. From nodes to values."""
+"""What a source says about its requests as such: events, redact, limits, how long they are kept; nodes to values."""
 
 from __future__ import annotations
 

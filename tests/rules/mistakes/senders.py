@@ -150,6 +150,6 @@ SENDERS = (
         ("3:29: signed takes true or false; found 'maybe'",),
     ),
     Mistake(
-        "challenge unknown", source("challenge: {sms: {}}"), (f"3:13: challenge has no key 'sns'; allowed: {_ALL}",)
+        "challenge unknown", source("challenge: {sms: {}}"), (f"3:13: challenge has no key 'sms'; allowed: {_ALL}",)
     ),
 )
