@@ -13,6 +13,8 @@ import pytest
 
 from gateway.model import CommandState
 from gateway.store import Reception, Store, Verdict
+from gateway.store.arrivals import arrival_of
+from gateway.store.leases import Due, Result
 from gateway.store.sqlite import claims, line, quarantine, reception
 from gateway.store.sqlite.database import connect, migrate
 from tests.store.making import GAP, LEASE, NOW, claimed, command, webhook
@@ -113,8 +115,8 @@ def test_what_a_command_costs_does_not_grow_with_the_backlog(
             db.execute(BODIES)
             hook = webhook()
             made = [command(hook, element=str(n), user_id=str(n // 2)) for n in range(20)]
-            arrival = reception.arrival_of(Reception(webhook=hook, commands=tuple(made)))
-            due = claims.Due(destination="default", limit=10, lease="mine-1", until=NOW + LEASE, now=NOW)
+            arrival = arrival_of(Reception(webhook=hook, commands=tuple(made)))
+            due = Due(destination="default", limit=10, lease="mine-1", until=NOW + LEASE, now=NOW)
             leased: list[Any] = []
 
             def receive(db: sqlite3.Connection = db, arrival: Any = arrival) -> None:
@@ -125,7 +127,7 @@ def test_what_a_command_costs_does_not_grow_with_the_backlog(
 
             def record(db: sqlite3.Connection = db, leased: list[Any] = leased) -> None:
                 verdict = Verdict(state=CommandState.DELIVERED)
-                results = [claims.Result(claim=each, attempt=None, verdict=verdict, now=NOW) for each in leased]
+                results = [Result(claim=each, attempt=None, verdict=verdict, now=NOW) for each in leased]
                 assert all(claims.record(db, results, gap=GAP))
 
             def next_due(db: sqlite3.Connection = db) -> None:

@@ -47,6 +47,12 @@ from gateway.store import (
     VersionHistory,
     WebhookFilter,
 )
+from gateway.store.acting import Asked
+from gateway.store.arrivals import Again, arrival_of
+from gateway.store.fetches import Noted, row_of
+from gateway.store.leases import RECOVERED, Due, Result
+from gateway.store.rows import micros
+from gateway.store.served import Serving
 from gateway.store.sqlite import (
     acts,
     causes,
@@ -64,9 +70,8 @@ from gateway.store.sqlite import (
 from gateway.store.sqlite.commit import Writer
 from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate
 from gateway.store.sqlite.reader import Reader
-from gateway.store.sqlite.reception import arrival_of, write_arrivals
-from gateway.store.sqlite.retranslation import Again, retranslate
-from gateway.store.sqlite.rows import micros
+from gateway.store.sqlite.reception import write_arrivals
+from gateway.store.sqlite.retranslation import retranslate
 
 T = TypeVar("T")
 
@@ -162,8 +167,8 @@ class SQLiteStore:
         reason: str | None = None,
         again: bool = False,
     ) -> bool:
-        row = fetched.row_of(id, fetching)
-        noted = fetched.Noted(id=id, row=row, since=row[1], state=state, reason=reason, again=again)
+        row = row_of(id, fetching)
+        noted = Noted(id=id, row=row, since=row[1], state=state, reason=reason, again=again)
         return await self._open().writer.submit(_note_fetching, noted, size=len(row[-1]), bounded=True)
 
     async def fetching(self, id: str) -> Fetching | None:
@@ -245,7 +250,7 @@ class SQLiteStore:
         await self._open().writer.submit(_remember_rules, version)
 
     async def serve_rules(self, version: RulesVersion, rules: Collection[tuple[str, str]], *, now: datetime) -> None:
-        serving = versions.Serving(version=version, rules=rules, at=micros(now))
+        serving = Serving(version=version, rules=rules, at=micros(now))
         await self._open().writer.submit(_serve_rules, serving)
 
     async def rules_version(self, version: str) -> RulesVersion:
@@ -262,7 +267,7 @@ class SQLiteStore:
     async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Claimed:
         connections = self._open()
         token = f"{connections.lease}-{next(self._leases)}"
-        due = claims.Due(destination=destination, limit=limit, lease=token, until=now + lease, now=now)
+        due = Due(destination=destination, limit=limit, lease=token, until=now + lease, now=now)
         claiming = connections.writer.submit(_claim, due)
         try:
             return await asyncio.shield(claiming)
@@ -271,13 +276,13 @@ class SQLiteStore:
             raise
 
     async def record(self, claim: Claim, attempt: Attempt | None, verdict: Verdict, *, now: datetime) -> bool:
-        result = claims.Result(claim=claim, attempt=attempt, verdict=verdict, now=now)
+        result = Result(claim=claim, attempt=attempt, verdict=verdict, now=now)
         return await self._open().writer.submit(self._record, result)
 
     async def recover(self, *, now: datetime, lease: timedelta) -> Sequence[Claim]:
         connections = self._open()
-        token = f"{connections.lease}-{next(self._leases)}{claims.RECOVERED}"
-        due = claims.Due(destination="", limit=0, lease=token, until=now + lease, now=now)
+        token = f"{connections.lease}-{next(self._leases)}{RECOVERED}"
+        due = Due(destination="", limit=0, lease=token, until=now + lease, now=now)
         return await connections.writer.submit(_recover, (due, connections.lease, connections.serving))
 
     async def markers(self, address: str, command: str) -> Markers | None:
@@ -289,7 +294,7 @@ class SQLiteStore:
     async def act(
         self, act: Act, ids: Sequence[str], *, now: datetime, skip: bool = False, priority: int | None = None
     ) -> Acted:
-        asked = acts.Asked(act=act, ids=tuple(dict.fromkeys(ids)), now=now, skip=skip, priority=priority)
+        asked = Asked(act=act, ids=tuple(dict.fromkeys(ids)), now=now, skip=skip, priority=priority)
         return await self._open().writer.submit(self._act, asked)
 
     async def next_due(self, destination: str) -> datetime | None:
@@ -391,7 +396,7 @@ class SQLiteStore:
         verdict = Verdict(state=CommandState.PENDING)
         with contextlib.suppress(StoreUnavailable):  # closed meanwhile: the next start recovers them
             for claim in claiming.result().claims:
-                result = claims.Result(claim=claim, attempt=None, verdict=verdict, now=now)
+                result = Result(claim=claim, attempt=None, verdict=verdict, now=now)
                 connections.writer.submit(self._record, result)
 
 
@@ -420,7 +425,7 @@ def _one_by_one(run: Any) -> Any:
     return each
 
 
-def _recover_one(db: sqlite3.Connection, asked: tuple[claims.Due, str, bool]) -> list[Claim]:
+def _recover_one(db: sqlite3.Connection, asked: tuple[Due, str, bool]) -> list[Claim]:
     due, mine, serving = asked
     return claims.recover(db, due, mine=mine, serving=serving)
 

@@ -6,8 +6,8 @@ import sqlite3
 
 from gateway.store import Cause, CommandFilter, WebhookFilter
 from gateway.store.causes import words
+from gateway.store.rows import maybe_text, moment, octets, text
 from gateway.store.sqlite.lists import rows_of
-from gateway.store.sqlite.rows import maybe_text, moment, octets, text
 
 # The columns beside max() are those of its row: https://sqlite.org/lang_select.html#bareagg
 _CAUSES = """

@@ -8,26 +8,15 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from gateway.model import FINAL_STATES, Attempt, Command, CommandState
-from gateway.store import Claim, Claimed, Verdict
-from gateway.store.sqlite.line import IN_LINE, Line, hold, move_up, promote, release
-from gateway.store.sqlite.rows import (
-    ATTEMPT_COLUMNS,
-    COMMAND_COLUMNS,
-    attempt_row,
-    command,
-    maybe_octets,
-    micros,
-    moment,
-    octets,
-)
-from gateway.store.sqlite.terms import ended_as, give_back, sendable
-from gateway.store.sqlite.values import Row, ask, write
-
-RECOVERED = "~"
-"""How a lease ends that took over somebody else's attempt."""
-ROUNDS = 8
-"""How often one claim looks again when some of what it found may not leave."""
+from gateway.model import Command, CommandState
+from gateway.store import Claim, Claimed
+from gateway.store.governing import ended_as
+from gateway.store.leases import ROUNDS, Due, Result, consequences, is_late, late_because, leased, verdict_row
+from gateway.store.line import line_of
+from gateway.store.rows import ATTEMPT_COLUMNS, COMMAND_COLUMNS, Row, attempt_row, command, micros, moment, octets
+from gateway.store.sqlite.line import hold, move_up, promote, release
+from gateway.store.sqlite.terms import give_back, sendable
+from gateway.store.sqlite.values import ask, write
 
 # Priorities are few and commands many: step from one to the next below it, and read only what is due within each.
 _PRIORITIES = """
@@ -91,25 +80,6 @@ SELECT min(due_at) FROM (
 """
 
 
-class Due(msgspec.Struct, frozen=True, kw_only=True):
-    """What a claim asks for."""
-
-    destination: str
-    limit: int
-    lease: str
-    until: datetime
-    now: datetime
-
-
-class Result(msgspec.Struct, frozen=True, kw_only=True):
-    """What an attempt came to, to be recorded under its lease."""
-
-    claim: Claim
-    attempt: Attempt | None
-    verdict: Verdict
-    now: datetime
-
-
 def claim(db: sqlite3.Connection, due: Due) -> Claimed:
     """Lease what is due, expire what is too late."""
     now = micros(due.now)
@@ -118,17 +88,16 @@ def claim(db: sqlite3.Connection, due: Due) -> Claimed:
     ended: list[Command] = []
     for _ in range(ROUNDS):
         found = _find_due(db, due.destination, now, max(due.limit, 0) - len(claims))
-        late = [(seq, one) for seq, one in found if one.expires_at is not None and one.expires_at <= due.now]
+        late = [(seq, one) for seq, one in found if is_late(one, due.now)]
         if late:
             ended += _expire(db, late, due.now)
         live: list[Row] = []
-        intime = [(seq, one) for seq, one in found if one.expires_at is None or one.expires_at > due.now]
+        intime = [(seq, one) for seq, one in found if not is_late(one, due.now)]
         allowed, suppressed = sendable(db, intime, due.now)
         ended += suppressed
         for seq, waiting in allowed:
             live.append((seq, due.lease, micros(due.until)))
-            leased = msgspec.structs.replace(waiting, state=CommandState.DELIVERING, attempts=waiting.attempts + 1)
-            claims.append(Claim(command=leased, lease=due.lease, leased_until=due.until))
+            claims.append(leased(waiting, due))
         if live:
             write(db, _LEASE, live)
         if len(allowed) == len(found):
@@ -156,14 +125,13 @@ def _expire(db: sqlite3.Connection, late: Sequence[tuple[int, Command]], now: da
     rows: list[Row] = []
     ended: list[Command] = []
     for seq, expired in late:
-        assert expired.expires_at is not None
-        reason = f"not sent: it was only to be sent before {expired.expires_at.isoformat(timespec='seconds')}"
+        reason = late_because(expired)
         rows.append((seq, octets(reason), micros(now)))
         ended.append(ended_as(expired, CommandState.EXPIRED, reason, now))
     write(db, _EXPIRE, rows)
     give_back(db, [one.id for one in ended])
     hold(db, [(one.id, one.state, one.reason) for one in ended])
-    move_up(db, [_line(expired) for expired in ended])
+    move_up(db, [line_of(expired) for expired in ended])
     return ended
 
 
@@ -184,7 +152,7 @@ def record(db: sqlite3.Connection, results: Sequence[Result], *, gap: timedelta)
     recorded = frozenset(numbers.values())
     if recorded:
         written = [(seq, results[number]) for seq, number in numbers.items()]
-        write(db, _RECORD, [_verdict_row(seq, result) for seq, result in written])
+        write(db, _RECORD, [verdict_row(seq, result) for seq, result in written])
         attempts = [(seq, *attempt_row(result.attempt)) for seq, result in written if result.attempt is not None]
         if attempts:
             write(db, _INSERT_ATTEMPTS, attempts)
@@ -192,53 +160,14 @@ def record(db: sqlite3.Connection, results: Sequence[Result], *, gap: timedelta)
     return [number in recorded for number in range(len(results))]
 
 
-def _verdict_row(seq: int, result: Result) -> Row:
-    verdict = result.verdict
-    state = verdict.state
-    # What is given back keeps the moment that it was due at, and so its place among what is due.
-    given_back = (
-        state is CommandState.PENDING
-        and verdict.due_at is None
-        and result.claim.command.state is CommandState.DELIVERING
-    )
-    due_at = verdict.due_at or result.now
-    uncounted = result.attempt is None and not result.claim.lease.endswith(RECOVERED)
-    return (
-        seq,
-        state.value,
-        int(state in IN_LINE),
-        maybe_octets(verdict.reason),
-        given_back,
-        None if state in FINAL_STATES or state is CommandState.HELD else micros(due_at),
-        int(uncounted),
-        None if result.attempt is None else result.attempt.intilery_event_id,
-        micros(result.now) if state in FINAL_STATES else None,
-    )
-
-
 def _follow(db: sqlite3.Connection, results: Iterable[Result], *, gap: timedelta) -> None:
     """What the verdicts mean for others: who waited for these, and who stood behind them."""
-    accepted: dict[datetime, list[str]] = {}
-    endings: list[tuple[str, CommandState, str | None]] = []
-    left: list[Line] = []
-    for result in results:
-        state = result.verdict.state
-        id = result.claim.command.id
-        if state is CommandState.DELIVERED:
-            accepted.setdefault(result.now, []).append(id)
-        elif state in FINAL_STATES or state is CommandState.HELD:
-            endings.append((id, state, result.verdict.reason))
-        if state not in IN_LINE:
-            left.append(_line(result.claim.command))
-    for now, ids in accepted.items():
+    after = consequences(results)
+    for now, ids in after.accepted.items():
         release(db, ids, micros(now + gap))
-    give_back(db, [id for id, state, _ in endings if state in FINAL_STATES])
-    hold(db, endings)
-    move_up(db, left)
-
-
-def _line(command: Command) -> Line:
-    return command.destination, octets(command.user_id)
+    give_back(db, after.given_back)
+    hold(db, after.endings)
+    move_up(db, after.left)
 
 
 def next_due(db: sqlite3.Connection, destination: str) -> datetime | None:

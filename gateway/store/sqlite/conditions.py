@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from gateway.store import Page
-from gateway.store.sqlite.rows import micros
+from gateway.store.rows import micros
 
 T = TypeVar("T")
 

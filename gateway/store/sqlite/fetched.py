@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime
 
-import msgspec
-
-from gateway.model import Fetched, Fetching, WebhookState
+from gateway.model import Fetching, WebhookState
 from gateway.store import Page, Unfetched
-from gateway.store.sqlite.rows import maybe_micros, maybe_moment, maybe_octets, micros, moment
-from gateway.store.sqlite.values import Row
-from gateway.store.sqlite.versions import Met, count
+from gateway.store.fetches import Noted, fetching_of
+from gateway.store.rows import Row, maybe_moment, maybe_octets
+from gateway.store.served import Met
+from gateway.store.sqlite.versions import count
 
 _KEEP = """
 INSERT INTO fetched (webhook_id, since, due_at, fetches) VALUES (?, ?, ?, ?)
@@ -27,58 +25,8 @@ WHERE w.state = 'fetching' AND w.seq > ? ORDER BY w.seq LIMIT ?
 """
 
 
-class _Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A :class:`Fetched` as JSON that people can read: the answer stands in it as it is."""
-
-    name: str
-    url: str
-    method: str = "GET"
-    digest: str = ""
-    status: int | None = None
-    at: datetime | None = None
-    attempts: int = 0
-    message: str | None = None
-    missing: bool = False
-    answer: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
-
-
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(list[_Row]).decode
-
-
-class Noted(msgspec.Struct, frozen=True, kw_only=True):
-    """How far a webhook's fetching has come."""
-
-    id: str
-    row: Row
-    since: int
-    state: WebhookState
-    reason: str | None
-    again: bool
-
-
-def row_of(id: str, fetching: Fetching) -> Row:
-    """As :data:`_KEEP` takes it."""
-    fetches = [
-        _Row(
-            name=one.name,
-            url=one.url,
-            method=one.method,
-            digest=one.digest,
-            status=one.status,
-            at=one.at,
-            attempts=one.attempts,
-            message=one.message,
-            missing=one.missing,
-            answer=msgspec.UNSET if one.answer is None else msgspec.Raw(one.answer),
-        )
-        for one in fetching.fetches
-    ]
-    return id, micros(fetching.since), maybe_micros(fetching.due_at), _encode(fetches)
-
-
 def keep(db: sqlite3.Connection, row: Row) -> None:
-    """Keep what :func:`row_of` gave."""
+    """Keep what :func:`~gateway.store.fetches.row_of` gave."""
     db.execute(_KEEP, row)
 
 
@@ -106,26 +54,7 @@ def find(db: sqlite3.Connection, id: str) -> Fetching | None:
     row = db.execute(_FOUND, (id,)).fetchone()
     if row is None:
         return None
-    since, due_at, fetches = row
-    return Fetching(
-        since=moment(since),
-        due_at=maybe_moment(due_at),
-        fetches=tuple(
-            Fetched(
-                name=one.name,
-                url=one.url,
-                method=one.method,
-                digest=one.digest,
-                status=one.status,
-                at=one.at,
-                attempts=one.attempts,
-                message=one.message,
-                missing=one.missing,
-                answer=None if one.answer is msgspec.UNSET else bytes(one.answer),
-            )
-            for one in _decode(fetches)
-        ),
-    )
+    return fetching_of(row)
 
 
 def list_unfetched(db: sqlite3.Connection, *, limit: int, cursor: str | None) -> Page[Unfetched]:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 import msgspec
 
-from gateway.store.sqlite.rows import micros, moment, octets
+from gateway.store.rows import micros, moment, octets
 
 STEP = 1_000
 """Webhooks that are looked at in one read."""

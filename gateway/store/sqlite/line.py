@@ -13,16 +13,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 
-from gateway.model import CommandState
-from gateway.store.sqlite.rows import octets
-from gateway.store.sqlite.values import Row, ask, write
-
-Line = tuple[str, bytes]
-"""Destination and customer."""
-
-IN_LINE = frozenset({CommandState.PENDING, CommandState.DELIVERING, CommandState.UNKNOWN})
-PROMOTED_AT_ONCE = 1000
-"""How many may join their lines in one claim, so that a million due at nine o'clock don't make one transaction."""
+from gateway.store.line import PROMOTED_AT_ONCE, Ending, Line, held_because
+from gateway.store.rows import Row, octets
+from gateway.store.sqlite.values import ask, write
 
 _MOVE_UP = """
 UPDATE commands SET head = 1 WHERE seq IN (
@@ -60,17 +53,6 @@ WHERE EXISTS (SELECT 1 FROM commands AS c INDEXED BY line_head
               WHERE c.destination = v.column2 AND c.user_id = v.column3 AND c.head = 1)
 """
 
-HELD_WITH = "its identify was "
-"""With this begins why a command is held whose identify did not arrive."""
-_WORDS = {
-    CommandState.FAILED: "refused",
-    CommandState.HELD: "held",
-    CommandState.EXPIRED: "expired",
-    CommandState.CANCELLED: "cancelled",
-    CommandState.SUPPRESSED: "suppressed",
-    CommandState.DRY_RUN: "only a dry run",
-}
-
 
 def move_up(db: sqlite3.Connection, lines: Iterable[Line]) -> None:
     """Where a line has nobody at its head, put the first of those behind there."""
@@ -98,13 +80,8 @@ def release(db: sqlite3.Connection, identifies: Sequence[str], due_at: int) -> N
         write(db, _RELEASE, [(id, due_at) for id in found])
 
 
-def hold(db: sqlite3.Connection, endings: Sequence[tuple[str, CommandState, str | None]]) -> None:
+def hold(db: sqlite3.Connection, endings: Sequence[Ending]) -> None:
     """Hold what waits for these identifies, which ended otherwise: (id, its state, its reason)."""
     if endings and (found := set(ask(db, _HAS_DEPENDENTS, [(id,) for id, _, _ in endings]))):
         rows: list[Row] = [(id, octets(held_because(state, reason))) for id, state, reason in endings if id in found]
         write(db, _HOLD, rows)
-
-
-def held_because(state: CommandState, reason: str | None) -> str:
-    """Why a command is held whose identify is in ``state``."""
-    return f"{HELD_WITH}{_WORDS.get(state, state.value)}" + (f": {reason}" if reason else "")

@@ -5,8 +5,7 @@ from __future__ import annotations
 import sqlite3
 
 from gateway.store import Markers
-from gateway.store.sqlite.rows import moment
-from gateway.store.sqlite.values import Row
+from gateway.store.rows import Row, moment
 
 _NOTE = "INSERT OR REPLACE INTO markers (address, command, shown, at) VALUES (?, ?, ?, ?)"
 _FIND = "SELECT shown, at FROM markers WHERE address = ? AND command = ?"

@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.model import FINAL_STATES
 from gateway.store import Pruned
-from gateway.store.sqlite.rows import loaded, octets
+from gateway.store.rows import loaded, octets
 
 PAGE = 500
 """Webhooks that are looked at in one read."""

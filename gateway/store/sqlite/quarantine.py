@@ -13,10 +13,11 @@ import msgspec
 from gateway.errors import NotFound
 from gateway.model import Webhook, WebhookState
 from gateway.store import Page, QuarantineCount, Quarantined, QuarantineLimits, Receipt, WebhookFilter, quarantined_size
+from gateway.store.arrivals import Arrival
+from gateway.store.rows import Row, dumped, loaded, maybe_octets, maybe_text, micros, moment, octets, text
 from gateway.store.sqlite.conditions import Conditions, read_page
-from gateway.store.sqlite.reception import Arrival, write_arrivals
-from gateway.store.sqlite.rows import dumped, loaded, maybe_octets, maybe_text, micros, moment, octets, text
-from gateway.store.sqlite.values import Row, write
+from gateway.store.sqlite.reception import write_arrivals
+from gateway.store.sqlite.values import write
 
 _COLUMNS = (
     "id, source, received_at, method, path, query, headers, reason, cause, findings, lacking, client, proxied, "

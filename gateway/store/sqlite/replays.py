@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.errors import Conflict, NotFound
 from gateway.store import Replay
-from gateway.store.sqlite.rows import dumped, loaded, maybe_micros, maybe_moment, micros, moment
+from gateway.store.rows import dumped, loaded, maybe_micros, maybe_moment, micros, moment
 
 _COLUMNS = "id, began_at, asked, total, done, cursor, counts, finished_at"
 _BEGIN = f"INSERT INTO replays ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - made of constants

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import sqlite3
-from datetime import datetime, timedelta
-
-import msgspec
+from datetime import timedelta
 
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Command, CommandState, WebhookState
 from gateway.store import WITHDRAWN, Retranslation
+from gateway.store.arrivals import Again, Planned
+from gateway.store.line import Ending, Line
+from gateway.store.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
 from gateway.store.sqlite import fetched
-from gateway.store.sqlite.line import Line, hold, move_up
-from gateway.store.sqlite.reception import Arrival, Planned, after_identify, governed, insert_commands
-from gateway.store.sqlite.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
+from gateway.store.sqlite.line import hold, move_up
+from gateway.store.sqlite.reception import after_identify, governed, insert_commands
 from gateway.store.sqlite.terms import cancel, give_back
 
 _MADE = "SELECT id, seq, state, destination, user_id FROM commands WHERE webhook_id = ? ORDER BY seq"
@@ -36,13 +36,6 @@ WHERE seq = ?
 
 LEFT = frozenset({CommandState.DELIVERED, CommandState.DELIVERING, CommandState.UNKNOWN})
 """What may have reached the customer is left alone."""
-
-
-class Again(msgspec.Struct, frozen=True, kw_only=True):
-    """A webhook as it is now translated."""
-
-    arrival: Arrival
-    now: datetime
 
 
 def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retranslation | NotFound:
@@ -74,7 +67,7 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
     kept: list[str] = []
     lines: list[Line] = []
     ended: list[Command] = []
-    endings: list[tuple[str, CommandState, str | None]] = []
+    endings: list[Ending] = []
     for planned in arrival.commands:
         id = planned.command.id
         before = made.pop(id, None)

@@ -18,9 +18,9 @@ from gateway.store import (
     ShadowDifference,
     ShadowFilter,
 )
+from gateway.store.rows import Row, dumped, loaded, micros, moment
 from gateway.store.sqlite.conditions import Conditions, read_page
-from gateway.store.sqlite.rows import dumped, loaded, micros, moment
-from gateway.store.sqlite.values import Row, write
+from gateway.store.sqlite.values import write
 
 _COUNT = """
 INSERT INTO shadow_counts (candidate, source, rule, webhooks, appears, vanishes, changes, last_at)

@@ -9,13 +9,24 @@ import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-import msgspec
-
-from gateway.model import FINAL_STATES, Command, CommandState
-from gateway.store.sqlite.line import Line, hold, move_up
-from gateway.store.sqlite.rows import COMMAND_COLUMNS, command, maybe_micros, micros, octets
-from gateway.store.sqlite.values import Row, ask, write
-from gateway.terms import Cancellation, Once
+from gateway.model import Command, CommandState
+from gateway.store.governing import (
+    QUIET,
+    Holders,
+    OnceClaims,
+    cancelled,
+    ended_as,
+    is_later,
+    once_keys,
+    over_limit,
+    replaced_by,
+    taken_later,
+)
+from gateway.store.line import Line, line_of
+from gateway.store.rows import COMMAND_COLUMNS, Row, command, micros, octets
+from gateway.store.sqlite.line import hold, move_up
+from gateway.store.sqlite.values import ask, write
+from gateway.terms import Cancellation
 
 # A key whose time is over is free: the claim that is written over it is the next one's.
 _CLAIMED = """
@@ -56,46 +67,20 @@ FROM {values} AS v WHERE seq = v.column1
 """
 
 
-class OnceClaims:
-    """The once keys of a group of commands: who may have which, in the order in which they are asked for."""
-
-    def __init__(self, db: sqlite3.Connection, commands: Iterable[Command]) -> None:
-        self._db = db
-        wanted = list(dict.fromkeys((one.once.scope, octets(one.once.key)) for one in commands if one.once is not None))
-        self._held: dict[tuple[str, bytes], tuple[str, int | None]] = {}
-        self._new: dict[tuple[str, bytes], Row] = {}
-        if wanted:
-            for number, holder, until in ask(db, _CLAIMED, [(n, *key) for n, key in enumerate(wanted)]):
-                self._held[wanted[number]] = (holder, until)
-
-    def settled(self, one: Command) -> Command:
-        """``one`` with its key, or suppressed because another command has it."""
-        if one.once is None or one.state in FINAL_STATES:
-            return one
-        key = (one.once.scope, octets(one.once.key))
-        holder = self._held.get(key)
-        if holder is not None and holder[0] != one.id and (holder[1] is None or holder[1] > micros(one.created_at)):
-            return ended_as(one, CommandState.SUPPRESSED, _had(one.once, holder[0]), one.created_at)
-        self._held[key] = (one.id, maybe_micros(one.once.until))
-        self._new[key] = (*key, *self._held[key])
-        return one
-
-    def give_back(self, one: Command) -> None:
-        """Free the key of a command of this group that does not go after all."""
-        if one.once is not None:
-            key = (one.once.scope, octets(one.once.key))
-            if self._held.get(key, ("", None))[0] == one.id:
-                self._held.pop(key)
-                self._new.pop(key, None)
-
-    def write(self) -> None:
-        """Write the claims that were made."""
-        if self._new:
-            write(self._db, _CLAIM, list(self._new.values()))
+def once_claims(db: sqlite3.Connection, commands: Iterable[Command]) -> OnceClaims:
+    """The once keys of a group of commands, with those that have them."""
+    wanted = once_keys(commands)
+    held: Holders = {}
+    if wanted:
+        for number, holder, until in ask(db, _CLAIMED, [(n, *key) for n, key in enumerate(wanted)]):
+            held[wanted[number]] = (holder, until)
+    return OnceClaims(held)
 
 
-def _had(once: Once, holder: str) -> str:
-    return f"once: the command {holder} was made for '{once.key}' already"
+def claim_once(db: sqlite3.Connection, claims: OnceClaims) -> None:
+    """Write the claims that were made."""
+    if claims.claimed:
+        write(db, _CLAIM, list(claims.claimed.values()))
 
 
 def give_back(db: sqlite3.Connection, ids: Sequence[str]) -> None:
@@ -130,31 +115,22 @@ class Names:
             return one
         if _taken_later(self._db, one.source, one.name, one.webhook_id):
             self._claims.give_back(one)
-            return _cancelled(one, f"a later webhook made a command named '{one.name}'")
-        reason = f"replaced by the command {one.id} of the same name"
+            return cancelled(one, taken_later(one))
+        reason = replaced_by(one)
         earlier = self._here.get((one.source, one.name))
         if earlier is not None:
             self._claims.give_back(so_far[earlier])
-            so_far[earlier] = _cancelled(so_far[earlier], reason)
+            so_far[earlier] = cancelled(so_far[earlier], reason)
         _withdraw(self._db, one.source, one.name, reason, one.created_at, by=one.id)
         self._db.execute(_NAME, (one.source, octets(one.name), one.id))
         self._here[one.source, one.name] = len(so_far)
         return one
 
 
-def _cancelled(one: Command, reason: str) -> Command:
-    return ended_as(one, CommandState.CANCELLED, reason, one.created_at)
-
-
-def ended_as(one: Command, state: CommandState, reason: str, now: datetime) -> Command:
-    """``one`` as it is after it ended without leaving."""
-    return msgspec.structs.replace(one, state=state, reason=reason, finished_at=now, due_at=None)
-
-
 def _taken_later(db: sqlite3.Connection, source: str, name: str, webhook_id: str) -> bool:
-    """Whether a command of a later webhook took a name last. Ids sort by the time of receipt."""
+    """Whether a command of a later webhook took a name last."""
     found = db.execute(_HOLDER, (source, octets(name))).fetchone()
-    return found is not None and found[0].split("-", 1)[0] > webhook_id
+    return is_later(None if found is None else found[0], webhook_id)
 
 
 def _withdraw(db: sqlite3.Connection, source: str, name: str, reason: str, now: datetime, *, by: str | None) -> None:
@@ -167,7 +143,7 @@ def _withdraw(db: sqlite3.Connection, source: str, name: str, reason: str, now: 
     db.execute(_WITHDRAW, (octets(reason), micros(now), found[0]))
     give_back(db, [withdrawn.id])
     hold(db, [(withdrawn.id, CommandState.CANCELLED, reason)])
-    move_up(db, [_line(withdrawn)])
+    move_up(db, [line_of(withdrawn)])
 
 
 def sendable(
@@ -182,11 +158,11 @@ def sendable(
     for seq, one in due:
         wakes = None if one.quiet is None else one.quiet.ends_at(now)
         if wakes is not None:
-            sleeping.append((seq, micros(wakes), octets("quiet hours: it waits for the morning")))
-            left.append(_line(one))
+            sleeping.append((seq, micros(wakes), octets(QUIET)))
+            left.append(line_of(one))
         elif (reason := _over_limit(db, one, now)) is not None:
             over.append((seq, octets(reason), micros(now)))
-            left.append(_line(one))
+            left.append(line_of(one))
             suppressed.append(ended_as(one, CommandState.SUPPRESSED, reason, now))
         else:
             allowed.append((seq, one))
@@ -209,18 +185,6 @@ def _over_limit(db: sqlite3.Connection, one: Command, now: datetime) -> str | No
     db.execute(_FORGET_USES, (*key, micros(now) - limit.within * 1_000_000))
     (used,) = db.execute(_USED, (*key, one.id)).fetchone()
     if used >= limit.at_most:
-        return f"limit: '{limit.key}' had {used} of at most {limit.at_most} within {_span(limit.within)}"
+        return over_limit(limit, used)
     db.execute(_USE, (*key, one.id, micros(now)))
     return None
-
-
-def _span(seconds: int) -> str:
-    """A length of time in the largest unit that it is whole in: ``1 day``, ``90 minutes``."""
-    for unit, size in (("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)):
-        if seconds % size == 0:
-            return f"{seconds // size:,} {unit}{'' if seconds == size else 's'}"
-    return f"{seconds:,} seconds"
-
-
-def _line(one: Command) -> Line:
-    return one.destination, octets(one.user_id)

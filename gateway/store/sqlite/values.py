@@ -16,7 +16,8 @@ from typing import Any
 
 import msgspec
 
-Row = tuple[Any, ...]
+from gateway.store.rows import Row
+
 CHUNK = 64
 """Rows in one statement, at most. Twice as many gain 5 % and double what the statements keep in memory."""
 

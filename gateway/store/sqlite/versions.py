@@ -7,16 +7,17 @@ exact, and nobody ever walks the webhooks to have them.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from gateway.errors import NotFound
 from gateway.model import RulesVersion
-from gateway.store import Span, VersionHistory
-from gateway.store.sqlite.rows import VERSION_COLUMNS, maybe_moment, micros, moment, rules_version
-from gateway.store.sqlite.values import Row, write
+from gateway.store import VersionHistory
+from gateway.store.rows import VERSION_COLUMNS, rules_version
+from gateway.store.served import Met, Serving, count_rows, history_of, version_row, zero_rows
+from gateway.store.sqlite.values import write
 
 _REMEMBER = "INSERT INTO rules_versions (version, loaded_at, revision, files) VALUES (?, ?, ?, ?)"
 _KNOWN = " ON CONFLICT (version) DO NOTHING"
@@ -45,49 +46,22 @@ _SPANS = "SELECT seq, since, until FROM rules_served WHERE version = ? ORDER BY 
 _SPAN_BEFORE = "SELECT version FROM rules_served WHERE seq < ? ORDER BY seq DESC LIMIT 1"
 _COUNTS = "SELECT source, rule, count FROM rule_counts WHERE version = ? ORDER BY source, rule"
 
-WEBHOOKS = ""
-"""Stands for a rule where a row counts the webhooks of the source. No rule has an empty id."""
-
-Met = tuple[str, str, tuple[str, ...]]
-"""What one webhook counts for: its version, its source, the ids of the rules that matched."""
-
 
 def count(db: sqlite3.Connection, met: Sequence[Met]) -> None:
     """Count webhooks for their versions and rules."""
-    alike: dict[Met, int] = {}
-    for key in met:
-        alike[key] = alike.get(key, 0) + 1
-    # Rows that say the same of one rule add up in the statement.
-    rows: list[Row] = []
-    for (version, source, matched), times in alike.items():
-        rows.append((version, source, WEBHOOKS, times))
-        rows.extend((version, source, rule, times) for rule in matched)
-    write(db, _COUNT, rows)
+    write(db, _COUNT, count_rows(met))
 
 
 def remember(db: sqlite3.Connection, version: RulesVersion) -> None:
     """Keep a version's text, once."""
-    db.execute(_REMEMBER + _KNOWN, _row(version))
-
-
-class Serving(msgspec.Struct, frozen=True, kw_only=True):
-    """A version that begins to be served."""
-
-    version: RulesVersion
-    rules: Collection[tuple[str, str]]
-    """Source and id of each of its rules."""
-    at: int
+    db.execute(_REMEMBER + _KNOWN, version_row(version))
 
 
 def serve(db: sqlite3.Connection, serving: Serving) -> None:
     """Keep a version's text, and begin its span where it is not the one that is served."""
     version = serving.version.version
-    db.execute(_REMEMBER + _SERVED_AGAIN, _row(serving.version))
-    # Counts of 0: what matches nothing is known too, and told from what is not in the rules.
-    sources = dict.fromkeys(source for source, _ in serving.rules)
-    known = [(version, source, WEBHOOKS, 0) for source in sources]
-    known += [(version, source, rule, 0) for source, rule in serving.rules]
-    if known:
+    db.execute(_REMEMBER + _SERVED_AGAIN, version_row(serving.version))
+    if known := zero_rows(version, serving.rules):
         write(db, _COUNT, known)
     if db.execute(_NOW).fetchone() == (version,):
         return
@@ -115,13 +89,7 @@ def _history(db: sqlite3.Connection, row: Sequence[Any]) -> VersionHistory:
     spans = db.execute(_SPANS, (version.version,)).fetchall()
     before = db.execute(_SPAN_BEFORE, (spans[-1][0],)).fetchone() if spans else None
     counts = db.execute(_COUNTS, (version.version,)).fetchall()
-    return VersionHistory(
-        version=version,
-        served=tuple(Span(since=moment(since), until=maybe_moment(until)) for _, since, until in spans),
-        before=before[0] if before is not None else None,
-        webhooks={source: count for source, rule, count in counts if rule == WEBHOOKS},
-        matches={(source, rule): count for source, rule, count in counts if rule != WEBHOOKS},
-    )
+    return history_of(version, spans=spans, before=None if before is None else before[0], counts=counts)
 
 
 def _found(db: sqlite3.Connection, version: str) -> Sequence[Any]:
@@ -129,7 +97,3 @@ def _found(db: sqlite3.Connection, version: str) -> Sequence[Any]:
     if row is None:
         raise NotFound(f"rules version {version}: no such version")
     return row
-
-
-def _row(version: RulesVersion) -> Row:
-    return version.version, micros(version.loaded_at), version.revision, msgspec.json.encode(version.files)

@@ -1,4 +1,4 @@
-"""The model's nouns as rows, and back.
+"""The model's nouns as rows, and back: the same for both stores.
 
 Times are integers, microseconds since 1970 in UTC; text out of payloads is bytes (UTF-8, lone surrogates passed
 through); lists are JSON.
@@ -24,9 +24,9 @@ from gateway.model import (
     Webhook,
     WebhookState,
 )
-from gateway.store.sqlite.values import Row
 from gateway.terms import Limit, Once, QuietHours
 
+Row = tuple[Any, ...]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _encoder = msgspec.json.Encoder()
 
