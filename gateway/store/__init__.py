@@ -328,6 +328,46 @@ class Acted(msgspec.Struct, frozen=True, kw_only=True):
     """Id and reason of those that it is not possible for."""
 
 
+class PauseScope(StrEnum):
+    """What can be paused."""
+
+    DESTINATION = "destination"
+    """Nothing is sent to it; its commands stay where they are."""
+    SOURCE = "source"
+    """Its webhooks are taken in and translated as ever; the commands that they become wait."""
+    RULE = "rule"
+    """The same for the commands of one rule."""
+
+
+class Pause(msgspec.Struct, frozen=True, kw_only=True):
+    """Something is paused, until it is resumed."""
+
+    scope: PauseScope
+    name: str
+    """The destination's or the source's; of a rule ``source/rule id``."""
+    since: datetime
+    by: str
+    """Who paused it."""
+    reason: str | None = None
+    automatic: bool = False
+    """The gateway paused a destination itself, because it refuses the token; it resumes it when a probe passes. Stands
+    beside a person's pause of the same destination, and does not touch it."""
+
+
+class Foreseen(msgspec.Struct, frozen=True, kw_only=True):
+    """What would become of the commands of one rule that wait, were nothing paused."""
+
+    source: str
+    rule: str
+    command: str
+    go: int = 0
+    """Would be sent now, each in its customer's order."""
+    expire: int = 0
+    """Would not be sent any more: they are past ``expires_at``."""
+    later: int = 0
+    """Wait for their time, a retry, or an identify."""
+
+
 class Markers(msgspec.Struct, frozen=True, kw_only=True):
     """Whether Intilery showed the ``messageId`` of an accepted command at a lookup, and when that was."""
 
@@ -541,10 +581,19 @@ class Store(Protocol):
     # -- delivery --------------------------------------------------------------------------------------------------
 
     async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Claimed:
-        """Lease at most ``limit`` commands that are due, heads of their customers' lines, the longest due first.
+        """Lease at most ``limit`` commands that are due, heads of their customers' lines. None while a person has
+        paused the destination.
+
+        Those of a higher priority first. Within one priority sources take turns, within a source its rules do, from one
+        claim to the next; of one rule the one goes first that has been due, at the head of its line, the longest. So
+        neither a source, nor a rule, nor a customer with many commands holds up the others.
 
         First lets those waiting join their lines whose time has come. Those past ``expires_at`` become ``expired``
-        instead of being claimed, those over their limit ``suppressed``. What is claimed is durably ``delivering``.
+        instead of being claimed, those over their limit ``suppressed``. Those of a paused source or rule leave their
+        lines and become ``waiting`` until it is resumed; they then join as others do whose time has come. What is
+        claimed is durably ``delivering``.
+
+        What it costs depends on how many rules have commands that wait, and not on how many commands.
         """
 
     async def record(self, claim: Claim, attempt: Attempt | None, verdict: Verdict, *, now: datetime) -> bool:
@@ -585,11 +634,31 @@ class Store(Protocol):
         :raises Conflict: a command's state, expiry or once key does not allow it; the message says what would.
         """
 
-    async def next_due(self, destination: str) -> datetime | None:
-        """When the next command of a destination may be claimed, or None if nothing waits. May be past."""
+    async def next_due(self, destination: str, *, paused: bool = False) -> datetime | None:
+        """When the next command of a destination may be claimed, or None if nothing waits. May be past.
+
+        None while a person has paused the destination; with ``paused`` as if nobody had.
+        """
 
     async def backlog(self) -> dict[str, dict[CommandState, int]]:
         """How many unfinished commands each destination has, by state."""
+
+    async def pause(self, pause: Pause) -> None:
+        """Pause it, for all processes that share the store, until :meth:`resume`. Where it is paused already, ``since``
+        stays and the rest is taken over."""
+
+    async def resume(self, scope: PauseScope, name: str, *, automatic: bool = False) -> bool:
+        """End a pause: a person's and the gateway's own; with ``automatic`` only the gateway's own.
+
+        :return: Whether there was one.
+        """
+
+    async def pauses(self) -> Sequence[Pause]:
+        """Everything that is paused, by scope and name."""
+
+    async def foresee(self, scope: PauseScope, name: str, *, now: datetime) -> Sequence[Foreseen]:
+        """What would become of the commands of a destination, a source or a rule that have not left, were nothing
+        paused: a row for each rule and kind of command, by source and rule."""
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

@@ -145,7 +145,7 @@ COMMAND_COLUMNS = (
     "after_id, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at, retried_at, "
     "terms"
 )
-DESTINATION, USER_ID = map(COMMAND_COLUMNS.split(", ").index, ("destination", "user_id"))
+DESTINATION, USER_ID, DUE_AT = map(COMMAND_COLUMNS.split(", ").index, ("destination", "user_id", "due_at"))
 
 
 def command_row(command: Command, *, due_at: datetime | None) -> Row:

@@ -20,7 +20,7 @@ async def stored(store: Store, *commands: dict[str, Any]) -> tuple[Webhook, list
     return hook, made
 
 
-async def again(store: Store, hook: Webhook, *commands: Command, at: float = 100) -> Retranslation:
+async def again(store: Store, hook: Webhook, *commands: Command, at: float = 0) -> Retranslation:
     return await store.retranslate(Reception(webhook=hook, commands=commands), now=after(at))
 
 
@@ -107,7 +107,7 @@ async def test_what_the_new_rules_do_not_make_is_withdrawn(store: Store) -> None
         {"state": CommandState.HELD, "reason": "a person decides"},
     )
     (behind,) = await received(store, {})
-    assert await again(store, hook) == Retranslation(withdrawn=(made[0].id, made[1].id))
+    assert await again(store, hook, at=100) == Retranslation(withdrawn=(made[0].id, made[1].id))
     for gone in made[:2]:
         found = await store.command(gone.id)
         assert (found.state, found.due_at, found.finished_at) == (CommandState.CANCELLED, None, after(100))

@@ -15,8 +15,9 @@ from gateway.model import CommandState
 from gateway.store import Reception, Store, Verdict
 from gateway.store.arrivals import arrival_of
 from gateway.store.leases import Due, Result
-from gateway.store.sqlite import claims, line, quarantine, reception
+from gateway.store.sqlite import claims, line, pauses, quarantine, reception
 from gateway.store.sqlite.database import connect, migrate
+from gateway.store.turns import Turns
 from tests.store.making import GAP, LEASE, NOW, claimed, command, webhook
 
 
@@ -46,8 +47,19 @@ ROWS = [
     line._TAKEN,
     reception._CLAIMED_KEYS,
     reception._COUNT_REPEATS,
+    pauses._PARK,
+    pauses._UNPARK,
 ]
-SINGLE = [claims._PRIORITIES, claims._DUE, claims._NEXT_DUE, line._DUE_TO_JOIN]
+SINGLE = [
+    claims._QUEUES,
+    claims._DUE,
+    claims._NEXT_WAITING,
+    line._DUE_TO_JOIN,
+    pauses._STANDING,
+    pauses._HEADS,
+    pauses._PARKED,
+    pauses._ONE_PARKED,
+]
 
 
 @pytest.mark.parametrize("query", ROWS + SINGLE)
@@ -58,7 +70,7 @@ def test_no_query_of_the_hot_path_walks_a_table_or_sorts(db: sqlite3.Connection,
     plan = db.execute(f"EXPLAIN QUERY PLAN {text}", names or [None] * text.count("?")).fetchall()
     steps = [step for *_, step in plan]
     walked = [step for step in steps if re.match(r"SCAN (commands|webhooks|dedup|bodies|attempts|\w)\b", step)]
-    allowed = re.compile(r"SCAN (v|level|\(subquery.*|\d+-?ROW.*|\d+ CONSTANT.*)\b")
+    allowed = re.compile(r"SCAN (v|first|heard|parked|\(subquery.*|\d+-?ROW.*|\d+ CONSTANT.*)\b")
     assert [step for step in walked if not allowed.match(step)] == [], steps
     assert [step for step in steps if "TEMP B-TREE FOR ORDER" in step] == [], steps
     assert any("SEARCH" in step for step in steps), steps
@@ -123,7 +135,7 @@ def test_what_a_command_costs_does_not_grow_with_the_backlog(
                 reception.write_arrivals(db, [arrival], gap=GAP)
 
             def claim(db: sqlite3.Connection = db, leased: list[Any] = leased, due: Any = due) -> None:
-                leased += claims.claim(db, due).claims
+                leased += claims.claim(db, due, turns=Turns()).claims
 
             def record(db: sqlite3.Connection = db, leased: list[Any] = leased) -> None:
                 verdict = Verdict(state=CommandState.DELIVERED)
@@ -131,7 +143,7 @@ def test_what_a_command_costs_does_not_grow_with_the_backlog(
                 assert all(claims.record(db, results, gap=GAP))
 
             def next_due(db: sqlite3.Connection = db) -> None:
-                claims.next_due(db, "default")
+                claims.next_due(db, "default", False)
 
             costs.append([steps_of(db, work) for work in (receive, claim, record, next_due)])
             assert len(leased) == 10

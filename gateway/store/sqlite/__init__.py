@@ -28,9 +28,12 @@ from gateway.store import (
     Claim,
     Claimed,
     CommandFilter,
+    Foreseen,
     Found,
     Markers,
     Page,
+    Pause,
+    PauseScope,
     Pruned,
     QuarantineCount,
     Quarantined,
@@ -61,6 +64,7 @@ from gateway.store.sqlite import (
     finding,
     lists,
     markers,
+    pauses,
     pruning,
     quarantine,
     replays,
@@ -72,6 +76,7 @@ from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, mi
 from gateway.store.sqlite.reader import Reader
 from gateway.store.sqlite.reception import write_arrivals
 from gateway.store.sqlite.retranslation import retranslate
+from gateway.store.turns import Turns
 
 T = TypeVar("T")
 
@@ -103,6 +108,7 @@ class SQLiteStore:
         self._connections: _Connections | None = None
         self._closing: asyncio.Task[None] | None = None
         self._leases = count(1)
+        self._claim = _one_by_one(partial(claims.claim, turns=Turns()))
         self._write_arrivals = partial(write_arrivals, gap=identify_gap)
         self._record = partial(claims.record, gap=identify_gap)
         self._act = _one_by_one(partial(acts.act, gap=identify_gap))
@@ -268,7 +274,7 @@ class SQLiteStore:
         connections = self._open()
         token = f"{connections.lease}-{next(self._leases)}"
         due = Due(destination=destination, limit=limit, lease=token, until=now + lease, now=now)
-        claiming = connections.writer.submit(_claim, due)
+        claiming = connections.writer.submit(self._claim, due)
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -297,11 +303,23 @@ class SQLiteStore:
         asked = Asked(act=act, ids=tuple(dict.fromkeys(ids)), now=now, skip=skip, priority=priority)
         return await self._open().writer.submit(self._act, asked)
 
-    async def next_due(self, destination: str) -> datetime | None:
-        return await self._open().lookups.read(claims.next_due, destination)
+    async def next_due(self, destination: str, *, paused: bool = False) -> datetime | None:
+        return await self._open().lookups.read(claims.next_due, destination, paused)
 
     async def backlog(self) -> dict[str, dict[CommandState, int]]:
         return await self._open().lists.read(lists.count_backlog)
+
+    async def pause(self, pause: Pause) -> None:
+        await self._open().writer.submit(_pause, pause)
+
+    async def resume(self, scope: PauseScope, name: str, *, automatic: bool = False) -> bool:
+        return await self._open().writer.submit(_resume, (scope, name, automatic))
+
+    async def pauses(self) -> Sequence[Pause]:
+        return await self._open().lookups.read(pauses.list_pauses)
+
+    async def foresee(self, scope: PauseScope, name: str, *, now: datetime) -> Sequence[Foreseen]:
+        return await self._open().lists.read(pauses.foresee, scope, name, now)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -442,7 +460,8 @@ _note_fetching = _one_by_one(fetched.note)
 _begin_replay = _one_by_one(replays.begin)
 _note_replay = _one_by_one(replays.note)
 _note_shadow = _one_by_one(shadows.note)
-_claim = _one_by_one(claims.claim)
+_pause = _one_by_one(pauses.pause)
+_resume = _one_by_one(pauses.resume)
 _recover = _one_by_one(_recover_one)
 _remember_rules = _one_by_one(versions.remember)
 _serve_rules = _one_by_one(versions.serve)

@@ -63,7 +63,7 @@ def act(db: sqlite3.Connection, asked: Asked, *, gap: timedelta) -> Acted:
             refused.append((one.id, found_problem))
         else:
             raise Conflict(found_problem)
-    move_up(db, [line_of(one) for one in done])
+    move_up(db, [line_of(one) for one in done], micros(asked.now))
     return Acted(done=tuple(done), refused=tuple(refused))
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,24 +16,48 @@ from gateway.store import Claim, Claimed
 from gateway.store.governing import ended_as
 from gateway.store.leases import ROUNDS, Due, Result, consequences, is_late, late_because, leased, verdict_row
 from gateway.store.line import line_of
-from gateway.store.rows import ATTEMPT_COLUMNS, COMMAND_COLUMNS, Row, attempt_row, command, micros, moment, octets
+from gateway.store.rows import (
+    ATTEMPT_COLUMNS,
+    COMMAND_COLUMNS,
+    DUE_AT,
+    Row,
+    attempt_row,
+    command,
+    micros,
+    moment,
+    octets,
+)
+from gateway.store.sqlite import pauses
 from gateway.store.sqlite.line import hold, move_up, promote, release
 from gateway.store.sqlite.terms import give_back, sendable
 from gateway.store.sqlite.values import ask, write
+from gateway.store.turns import Turns
 
-# Priorities are few and commands many: step from one to the next below it, and read only what is due within each.
-_PRIORITIES = """
-WITH RECURSIVE level (priority) AS (
-    SELECT max(priority) FROM commands INDEXED BY claimable WHERE state = 'pending' AND head = 1 AND destination = :to
+# The queues: what one rule has in front in one priority, the highest priority first, each with the time of its first.
+# There are few of them, and commands are many: step from the first of one to the first of the next.
+_QUEUES = """
+WITH RECURSIVE first (seq) AS (
+    SELECT (SELECT seq FROM commands INDEXED BY claimable WHERE state = 'pending' AND head = 1 AND destination = :to
+            ORDER BY priority DESC, source, rule, due_at, seq LIMIT 1)
     UNION ALL
-    SELECT (SELECT max(c.priority) FROM commands AS c INDEXED BY claimable
-            WHERE c.state = 'pending' AND c.head = 1 AND c.destination = :to AND c.priority < level.priority)
-    FROM level WHERE level.priority IS NOT NULL)
-SELECT json_group_array(priority) FROM level WHERE priority IS NOT NULL
+    SELECT coalesce(
+        (SELECT n.seq FROM commands AS n INDEXED BY claimable WHERE n.state = 'pending' AND n.head = 1
+            AND n.destination = :to AND n.priority = c.priority AND n.source = c.source AND n.rule > c.rule
+            ORDER BY n.rule, n.due_at, n.seq LIMIT 1),
+        (SELECT n.seq FROM commands AS n INDEXED BY claimable WHERE n.state = 'pending' AND n.head = 1
+            AND n.destination = :to AND n.priority = c.priority AND n.source > c.source
+            ORDER BY n.source, n.rule, n.due_at, n.seq LIMIT 1),
+        (SELECT n.seq FROM commands AS n INDEXED BY claimable WHERE n.state = 'pending' AND n.head = 1
+            AND n.destination = :to AND n.priority < c.priority
+            ORDER BY n.priority DESC, n.source, n.rule, n.due_at, n.seq LIMIT 1))
+    FROM first CROSS JOIN commands AS c ON c.seq = first.seq)
+SELECT json_group_array(json_array(c.priority, c.source, c.rule, c.due_at))
+FROM first CROSS JOIN commands AS c ON c.seq = first.seq
 """
 _DUE = """
 SELECT seq, {columns}, body FROM commands INDEXED BY claimable JOIN bodies ON command_seq = seq
-WHERE state = 'pending' AND head = 1 AND destination = ? AND priority = ? AND due_at <= ?
+WHERE state = 'pending' AND head = 1 AND destination = ? AND priority = ? AND source = ? AND rule = ? AND due_at <= ?
+    AND (due_at, seq) > (?, ?)
 ORDER BY due_at, seq LIMIT ?
 """.replace("{columns}", COMMAND_COLUMNS)
 _LEASE = """
@@ -69,25 +96,36 @@ _INSERT_ATTEMPTS = """
 INSERT OR REPLACE INTO attempts (command_seq, {columns}) SELECT * FROM {values} WHERE column1 IS NOT NULL
 """.replace("{columns}", ATTEMPT_COLUMNS)
 
-_NEXT_DUE = """
-SELECT min(due_at) FROM (
-    SELECT min(due_at) AS due_at FROM commands INDEXED BY waiting_for_time
-    WHERE state = 'waiting' AND blocked_by IS NULL AND destination = :to
-    UNION ALL
-    SELECT (SELECT min(due_at) FROM commands INDEXED BY claimable
-            WHERE state = 'pending' AND head = 1 AND destination = :to AND priority = level.value)
-    FROM json_each(:priorities) AS level)
+_NEXT_WAITING = """
+SELECT min(due_at) FROM commands INDEXED BY waiting_for_time
+WHERE state = 'waiting' AND blocked_by IS NULL AND destination = ?
 """
 
 
-def claim(db: sqlite3.Connection, due: Due) -> Claimed:
+class Queue(NamedTuple):
+    """What one rule has at the heads of lines in one priority."""
+
+    priority: int
+    source: str
+    rule: str
+    due_at: int
+    """Of its first, in microseconds."""
+
+
+def claim(db: sqlite3.Connection, due: Due, *, turns: Turns) -> Claimed:
     """Lease what is due, expire what is too late."""
     now = micros(due.now)
+    standing = pauses.standing(db)
+    if standing.stops(due.destination):
+        return Claimed()
     promote(db, due.destination, now)
+    if over := standing.over():
+        pauses.join_again(db, due.destination, over, now)
     claims: list[Claim] = []
     ended: list[Command] = []
     for _ in range(ROUNDS):
-        found = _find_due(db, due.destination, now, max(due.limit, 0) - len(claims))
+        queues = _going(db, due.destination, standing, now)
+        found = _find_due(db, due.destination, queues, now, max(due.limit, 0) - len(claims), turns)
         late = [(seq, one) for seq, one in found if is_late(one, due.now)]
         if late:
             ended += _expire(db, late, due.now)
@@ -105,20 +143,47 @@ def claim(db: sqlite3.Connection, due: Due) -> Claimed:
     return Claimed(claims=tuple(claims), ended=tuple(ended))
 
 
-def _find_due(db: sqlite3.Connection, destination: str, now: int, limit: int) -> list[tuple[int, Command]]:
+def _going(db: sqlite3.Connection, destination: str, standing: pauses.Standing, now: int) -> list[Queue]:
+    """The queues that may leave; those that are paused step out of their lines."""
+    queues = _queues(db, destination)
+    if not standing.paused:
+        return queues
+    going: list[Queue] = []
+    paused: list[tuple[int, str, str, str, str]] = []
+    for queue in queues:
+        if (pause := standing.of(queue.source, queue.rule)) is None:
+            going.append(queue)
+        else:
+            paused.append((queue.priority, queue.source, queue.rule, *pause))
+    if paused:
+        pauses.step_out(db, destination, paused, now)
+        going = [queue for queue in _queues(db, destination) if standing.of(queue.source, queue.rule) is None]
+    return going
+
+
+def _find_due(
+    db: sqlite3.Connection, destination: str, queues: Iterable[Queue], now: int, limit: int, turns: Turns
+) -> list[tuple[int, Command]]:
+    """At most ``limit`` that are due: the highest priority first, and within it as ``turns`` deals them out."""
     found: list[tuple[int, Command]] = []
-    for priority in _priorities(db, destination):
-        if len(found) >= limit:
-            break
-        due = db.execute(_DUE, (destination, priority, now, limit - len(found))).fetchall()
-        found.extend((row[0], command(row[1:])) for row in due)
+    for priority, level in groupby(queues, attrgetter("priority")):
+        # Where each queue goes on: behind what was found in it.
+        open_ = {(queue.source, queue.rule): (-1, -1) for queue in level if queue.due_at <= now}
+        while open_ and len(found) < limit:
+            for queue, share in turns.deal(destination, open_, limit - len(found)).items():
+                rows = db.execute(_DUE, (destination, priority, *queue, now, *open_[queue], share)).fetchall()
+                found.extend((row[0], command(row[1:])) for row in rows)
+                if len(rows) < share:
+                    del open_[queue]
+                else:
+                    open_[queue] = (rows[-1][1 + DUE_AT], rows[-1][0])
     return found
 
 
-def _priorities(db: sqlite3.Connection, destination: str) -> list[int]:
-    """Of the heads of lines, the highest first."""
-    (priorities,) = db.execute(_PRIORITIES, {"to": destination}).fetchone()
-    return msgspec.json.decode(priorities, type=list[int])
+def _queues(db: sqlite3.Connection, destination: str) -> list[Queue]:
+    """Of the heads of lines, the highest priority first."""
+    (queues,) = db.execute(_QUEUES, {"to": destination}).fetchone()
+    return [Queue(*queue) for queue in msgspec.json.decode(queues)]
 
 
 def _expire(db: sqlite3.Connection, late: Sequence[tuple[int, Command]], now: datetime) -> list[Command]:
@@ -131,7 +196,7 @@ def _expire(db: sqlite3.Connection, late: Sequence[tuple[int, Command]], now: da
     write(db, _EXPIRE, rows)
     give_back(db, [one.id for one in ended])
     hold(db, [(one.id, one.state, one.reason) for one in ended])
-    move_up(db, [line_of(expired) for expired in ended])
+    move_up(db, [line_of(expired) for expired in ended], micros(now))
     return ended
 
 
@@ -167,11 +232,17 @@ def _follow(db: sqlite3.Connection, results: Iterable[Result], *, gap: timedelta
         release(db, ids, micros(now + gap))
     give_back(db, after.given_back)
     hold(db, after.endings)
-    move_up(db, after.left)
+    move_up(db, after.left, micros(max(result.now for result in results)))
 
 
-def next_due(db: sqlite3.Connection, destination: str) -> datetime | None:
-    """When the next command of ``destination`` may be claimed."""
-    priorities = msgspec.json.encode(_priorities(db, destination)).decode()
-    (due_at,) = db.execute(_NEXT_DUE, {"to": destination, "priorities": priorities}).fetchone()
-    return None if due_at is None else moment(due_at)
+def next_due(db: sqlite3.Connection, destination: str, paused: bool) -> datetime | None:
+    """When the next command of ``destination`` may be claimed. What is paused counts until it has left its line."""
+    standing = pauses.standing(db)
+    if not paused and standing.stops(destination):
+        return None
+    (waiting,) = db.execute(_NEXT_WAITING, (destination,)).fetchone()
+    due = [queue.due_at for queue in _queues(db, destination)]
+    due += pauses.due_again(db, destination, standing.parked if paused else standing.over())
+    if waiting is not None:
+        due.append(waiting)
+    return moment(min(due)) if due else None

@@ -17,15 +17,17 @@ from gateway.store.line import PROMOTED_AT_ONCE, Ending, Line, held_because
 from gateway.store.rows import Row, octets
 from gateway.store.sqlite.values import ask, write
 
+# It is due from now on, not from long ago: else a customer with many would always be before those with one.
 _MOVE_UP = """
-UPDATE commands SET head = 1 WHERE seq IN (
-    SELECT (SELECT min(behind.seq) FROM commands AS behind INDEXED BY line_behind
+UPDATE commands SET head = 1, due_at = max(due_at, next.now) FROM (
+    SELECT v.column3 AS now, (SELECT min(behind.seq) FROM commands AS behind INDEXED BY line_behind
             WHERE behind.destination = v.column1 AND behind.user_id = v.column2
-              AND behind.state = 'pending' AND behind.head = 0)
+              AND behind.state = 'pending' AND behind.head = 0) AS seq
     FROM {values} AS v
     WHERE v.column1 IS NOT NULL AND NOT EXISTS (
         SELECT 1 FROM commands AS first INDEXED BY line_head
-        WHERE first.destination = v.column1 AND first.user_id = v.column2 AND first.head = 1))
+        WHERE first.destination = v.column1 AND first.user_id = v.column2 AND first.head = 1)) AS next
+WHERE commands.seq = next.seq
 """
 
 _DUE_TO_JOIN = """
@@ -54,9 +56,9 @@ WHERE EXISTS (SELECT 1 FROM commands AS c INDEXED BY line_head
 """
 
 
-def move_up(db: sqlite3.Connection, lines: Iterable[Line]) -> None:
-    """Where a line has nobody at its head, put the first of those behind there."""
-    if rows := list(dict.fromkeys(lines)):
+def move_up(db: sqlite3.Connection, lines: Iterable[Line], now: int) -> None:
+    """Where a line has nobody at its head, put the first of those behind there. It is due at ``now``, or later."""
+    if rows := [(*line, now) for line in dict.fromkeys(lines)]:
         write(db, _MOVE_UP, rows)
 
 
@@ -70,8 +72,13 @@ def promote(db: sqlite3.Connection, destination: str, now: int) -> None:
     """Let those join their lines whose time has come."""
     due = db.execute(_DUE_TO_JOIN, (destination, now, PROMOTED_AT_ONCE)).fetchall()
     if due:
-        write(db, _JOIN, [(seq,) for seq, _ in due])
-        move_up(db, [(destination, user_id) for _, user_id in due])
+        join(db, destination, due, now)
+
+
+def join(db: sqlite3.Connection, destination: str, waiting: Sequence[tuple[int, bytes]], now: int) -> None:
+    """Put these, by ``seq`` and customer, into their lines."""
+    write(db, _JOIN, [(seq,) for seq, _ in waiting])
+    move_up(db, [(destination, user_id) for _, user_id in waiting], now)
 
 
 def release(db: sqlite3.Connection, identifies: Sequence[str], due_at: int) -> None:

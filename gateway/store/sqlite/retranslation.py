@@ -99,7 +99,7 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
     give_back(db, withdrawn)
     # Those who were there move up before the new ones join behind them.
     hold(db, endings)
-    move_up(db, lines)
+    move_up(db, lines, micros(again.now))
     ended += insert_commands(db, created, beside=beside, gap=gap)
     return Retranslation(
         created=tuple(planned.command.id for planned in created),

@@ -143,7 +143,7 @@ def _withdraw(db: sqlite3.Connection, source: str, name: str, reason: str, now: 
     db.execute(_WITHDRAW, (octets(reason), micros(now), found[0]))
     give_back(db, [withdrawn.id])
     hold(db, [(withdrawn.id, CommandState.CANCELLED, reason)])
-    move_up(db, [line_of(withdrawn)])
+    move_up(db, [line_of(withdrawn)], micros(now))
 
 
 def sendable(
@@ -172,7 +172,7 @@ def sendable(
         write(db, _SUPPRESS, over)
         give_back(db, [one.id for one in suppressed])
         hold(db, [(one.id, one.state, one.reason) for one in suppressed])
-    move_up(db, left)
+    move_up(db, left, micros(now))
     return allowed, suppressed
 
 

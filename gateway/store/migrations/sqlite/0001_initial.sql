@@ -142,7 +142,7 @@ CREATE TABLE commands (
     retried_at        INTEGER,              -- when a person last had it sent again
     terms             BLOB,                 -- JSON: {once, limit, quiet, name}; NULL: none
     head              INTEGER NOT NULL,     -- 1: at the head of its customer's line: pending, delivering or unknown
-    blocked_by        TEXT,                 -- the identify that it still waits for; NULL: none
+    blocked_by        TEXT,                 -- the identify, or the pause, that it still waits for; NULL: none
     lease             TEXT,                 -- who may record its result
     leased_until      INTEGER
 );
@@ -156,9 +156,10 @@ CREATE INDEX commands_by_webhook ON commands (webhook_id, seq);
 CREATE UNIQUE INDEX line_head ON commands (destination, user_id) WHERE head = 1;
 CREATE INDEX line_behind ON commands (destination, user_id, seq) WHERE state = 'pending' AND head = 0;
 
--- What may be claimed: only heads, so the length of the lines costs nothing; by priority, then by time, so what is due
--- is found without a look at what is not.
-CREATE INDEX claimable ON commands (destination, priority, due_at, seq) WHERE state = 'pending' AND head = 1;
+-- What may be claimed: only heads, so the length of the lines costs nothing; a queue for each priority, source and rule,
+-- so they can take turns and be paused; by time in each, so what is due is found without a look at what is not.
+CREATE INDEX claimable ON commands (destination, priority DESC, source, rule, due_at, seq)
+    WHERE state = 'pending' AND head = 1;
 CREATE INDEX waiting_for_time ON commands (destination, due_at) WHERE state = 'waiting' AND blocked_by IS NULL;
 CREATE INDEX waiting_for_identify ON commands (blocked_by, destination) WHERE blocked_by IS NOT NULL;
 CREATE INDEX in_flight ON commands (destination, leased_until) WHERE state = 'delivering';
@@ -190,6 +191,17 @@ CREATE TABLE uses (
     PRIMARY KEY (scope, key, command_id)
 ) WITHOUT ROWID;
 CREATE INDEX uses_by_command ON uses (command_id);
+
+-- What is paused. A destination may be, by a person and by the gateway itself, at the same time.
+CREATE TABLE pauses (
+    scope     TEXT NOT NULL,                -- destination, source or rule
+    name      TEXT NOT NULL,                -- of a rule: source/rule id
+    automatic INTEGER NOT NULL,             -- 1: by the gateway, until a probe passes
+    since     INTEGER NOT NULL,
+    by        BLOB NOT NULL,
+    reason    BLOB,
+    PRIMARY KEY (scope, name, automatic)
+) WITHOUT ROWID;
 
 -- Whether Intilery showed the messageId of a command of this kind that it is known to have accepted. An address is
 -- where profiles are read.
