@@ -74,7 +74,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     # The two verbs: one never sees the client, the other never the rules.
     "inbound.addresses": (),
     "inbound.answers_kept": (),
-    "inbound.api_transport": (*VOCABULARY, "inbound.addresses"),
+    "inbound.compression": (),
+    "inbound.api_transport": (*VOCABULARY, "inbound.addresses", "inbound.compression"),
     "inbound.api_client": (
         *VOCABULARY,
         "backoff",
@@ -86,7 +87,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "inbound.thin": (*VOCABULARY, "rules.*", *PAYLOADS),
     "inbound.fetch": (*VOCABULARY, "backoff", "rules.*", "store", "inbound.*"),
     "inbound.arrival": (*VOCABULARY, "rules.*", "store", "inbound.*"),
-    "inbound.body": (*VOCABULARY, "rules.*", "inbound.request", *PAYLOADS, *AUTHENTICATION),
+    "inbound.body": (*VOCABULARY, "rules.*", "inbound.request", "inbound.compression", *PAYLOADS, *AUTHENTICATION),
     "inbound.batches": (*VOCABULARY, "rules.*", "store", "inbound.*"),
     "inbound.answers": ("rules.*", "store", "inbound.arrival", "inbound.body"),
     "inbound.rates": (),

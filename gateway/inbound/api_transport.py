@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import ssl
-import zlib
 
 import aiohttp
 import httpx
@@ -12,6 +11,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from gateway.errors import FetchError, FetchRefused, FetchUnavailable
 from gateway.inbound.addresses import NotPublic, PublicResolver
+from gateway.inbound.compression import CODINGS, BadCompression, TooLarge, decompressed
 
 
 def network(*, connections: int, tls: ssl.SSLContext | None) -> AiohttpTransport:
@@ -62,18 +62,16 @@ async def read_answer(response: httpx.Response, *, max_size: int) -> bytes:
     coding = response.headers.get("content-encoding", "identity").strip().lower()
     if coding in ("", "identity"):
         return body
-    if coding not in ("gzip", "x-gzip", "deflate"):
+    if coding not in CODINGS:
         raise FetchRefused(
             f"{host} compressed its answer as {coding[:20]!a}; allowed: gzip", status=response.status_code
         )
-    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by the first bytes
     try:
-        plain = decompressor.decompress(body, max_size + 1)
-    except zlib.error:
+        return decompressed(body, coding, most=max_size)
+    except BadCompression:
         raise FetchUnavailable(f"{host} sent an answer that is not {coding}", status=response.status_code) from None
-    if len(plain) > max_size:
-        raise refused
-    return plain
+    except TooLarge:
+        raise refused from None
 
 
 def failure_of(error: Exception, *, host: str) -> FetchError:

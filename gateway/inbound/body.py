@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 
 import msgspec
 
 from gateway.errors import Unparseable
 from gateway.inbound.authentication import NoVerification, redact_headers, redact_query, verify
+from gateway.inbound.compression import CODINGS, BadCompression, TooLarge, decompressed
 from gateway.inbound.exact_json import read_json
 from gateway.inbound.payloads import parse
 from gateway.inbound.request import Request, Verified
@@ -149,16 +149,13 @@ def _decompressed(webhook: Webhook, *, cap: int) -> Webhook:
     coding = joined_headers(webhook.headers).get("content-encoding", "").strip().lower()
     if coding in ("", "identity"):
         return webhook
-    if coding not in ("gzip", "x-gzip", "deflate"):
+    if coding not in CODINGS:
         raise Unparseable(f"Content-Encoding is {coding[:40]!a}; allowed: gzip, deflate")
-    decompressor = zlib.decompressobj(wbits=zlib.MAX_WBITS | 32)  # 32: gzip or zlib, by the first bytes
     try:
-        body = decompressor.decompress(webhook.body, cap + 1)
-    except zlib.error as error:
-        raise Unparseable(f"Content-Encoding says {coding}, and the body is not that: {error}") from error
-    if len(body) > cap:
-        raise Unparseable(f"the body has over {cap:,} bytes when decompressed; allowed: {cap:,}")
-    if not decompressor.eof:
-        raise Unparseable(f"the {coding} body ends too early")
+        body = decompressed(webhook.body, coding, most=cap)
+    except BadCompression as error:
+        raise Unparseable(str(error)) from None
+    except TooLarge:
+        raise Unparseable(f"the body has over {cap:,} bytes when decompressed; allowed: {cap:,}") from None
     kept = tuple((name, value) for name, value in webhook.headers if name != "content-encoding")
     return msgspec.structs.replace(webhook, body=body, headers=kept)

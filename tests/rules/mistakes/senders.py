@@ -150,6 +150,8 @@ SENDERS = (
         ("3:29: signed takes true or false; found 'maybe'",),
     ),
     Mistake(
-        "challenge unknown", source("challenge: {sms: {}}"), (f"3:13: challenge has no key 'sms'; allowed: {_ALL}",)
+        "challenge unknown",
+        source("challenge: {twitch: {}}"),
+        (f"3:13: challenge has no key 'twitch'; allowed: {_ALL}",),
     ),
 )
