@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 import uuid_utils
 
-from gateway.terms import Limit, Once, QuietHours
+from gateway.terms import Limit, Once, QuietHours, Same
 
 
 class WebhookState(StrEnum):
@@ -221,6 +221,8 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     quiet: QuietHours | None = None
     name: str | None = None
     """A later command of this name, from the same source, replaces it while it waits."""
+    same: Same | None = None
+    """Of an identify: it is suppressed where the last one of its customer said the same."""
 
 
 class Attempt(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

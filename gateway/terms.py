@@ -33,6 +33,15 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
 
 
+class Same(msgspec.Struct, frozen=True, kw_only=True):
+    """An identify that need not be sent where the last one of its customer said the same a short while ago."""
+
+    digest: str
+    """Of all that it says but for ``messageId`` and ``timestamp``."""
+    within: int
+    """Seconds, from the acceptance of the last one."""
+
+
 class QuietHours(msgspec.Struct, frozen=True, kw_only=True):
     """Hours of the day in which a customer is left alone."""
 

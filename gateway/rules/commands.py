@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +18,7 @@ from gateway.rules.model import AT_ONCE, Arrival, LimitTerm, NamedTerm, Rule, So
 from gateway.rules.moments import moment
 from gateway.rules.scope import Scope
 from gateway.rules.values import as_text, describe, is_nothing
-from gateway.terms import Cancellation, Limit, Once
+from gateway.terms import Cancellation, Limit, Once, Same
 
 ON_UNKNOWN = {"send_sms": OnUnknown.VERIFY, "send_print": OnUnknown.VERIFY}
 """By command, where a rule does not say; the others retry."""
@@ -107,6 +108,9 @@ class CommandMaker:
             limit=self._limit(rule, scope) if governed and rule.limit is not None else None,
             quiet=rule.quiet if governed else None,
             name=self._named(rule.name_as, "name_as", scope) if governed and rule.name_as is not None else None,
+            same=_same(fields, rule.identify_once)
+            if call.command == "identify" and rule.identify_once is not None
+            else None,
         )
 
     def cancellation(self, rule: Rule, scope: Scope) -> Cancellation:
@@ -190,6 +194,12 @@ class CommandMaker:
             return moment(value, zone=self.source.zone)
         except ValueError as error:
             raise MappingError(f"{field}: {error}", field=field, path=expression.text) from None
+
+
+def _same(body: dict[str, Any], within: int) -> Same:
+    """What an identify says, whoever it is sent for and whenever that happened. ``body`` was encoded before."""
+    said = {key: value for key, value in body.items() if key not in ("messageId", "timestamp")}
+    return Same(digest=hashlib.blake2b(contract.encode(said), digest_size=16).hexdigest(), within=within)
 
 
 def _encode(call: Call, body: dict[str, Any], scope: Scope) -> bytes:

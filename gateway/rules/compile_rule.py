@@ -84,6 +84,7 @@ class RuleCompiler:
             lets=len(inner.rule_lets),
             call=call,
             identify=identify,
+            identify_once=terms.identify_once,
             destination=destination or "",
             timing=timing,
             once=terms.once,

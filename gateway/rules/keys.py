@@ -46,6 +46,8 @@ RULE_KEYS: Mapping[str, str] = {
     "for_each": "a list: one command for each element, read as $item",
     "key": "what identifies an element of for_each; its position, unless given",
     "identify": "tell Intilery who the customer is; leaves before the command",
+    "identify_once": "an identify that says the same as the customer's last one is not sent again for this long; its "
+    "command goes all the same",
     **{command: f"the command {command}: the JSON that is sent" for command in COMMANDS},
     "track": "a plain event: the JSON that is sent, with the event's name",
     "cancel": "instead of a command: withdraw the waiting command of this name",
@@ -70,8 +72,8 @@ RULE_KEYS: Mapping[str, str] = {
     "mode": "live; dry_run: record the command and send nothing; shadow: the same, beside the live rules",
 }
 DEFAULT_KEYS = (
-    "destination", "once", "within", "shared", "delay", "at", "if_past", "limit", "quiet_hours", "expires", "priority",
-    "on_unknown_outcome", "enabled", "mode",
+    "destination", "identify_once", "once", "within", "shared", "delay", "at", "if_past", "limit", "quiet_hours",
+    "expires", "priority", "on_unknown_outcome", "enabled", "mode",
 )  # fmt: skip
 """The rule keys that ``defaults`` may hold."""
 

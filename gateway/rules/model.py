@@ -134,6 +134,8 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     """How many named values of its own it has."""
     call: Call | None = None
     identify: Call | None = None
+    identify_once: int | None = None
+    """Seconds in which an identify that says the same is not sent again; None: each is sent."""
     destination: str | Expression = "default"
     """A destination's name, or the expression that gives it."""
     timing: Timing = AT_ONCE

@@ -30,6 +30,8 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     quiet: QuietHours | None = None
     name_as: NamedTerm | None = None
     cancel: NamedTerm | None = None
+    identify_once: int | None = None
+    """Seconds."""
 
 
 class TermCompiler:
@@ -52,7 +54,26 @@ class TermCompiler:
             quiet=self._quiet(keys),
             name_as=self._named(keys, "name_as"),
             cancel=self._named(keys, "cancel"),
+            identify_once=self._identify_once(keys),
         )
+
+    def _identify_once(self, keys: Entries) -> int | None:
+        if "identify_once" not in keys:
+            return None
+        key, node = keys["identify_once"]
+        if "identify" not in keys:
+            if "identify_once" not in self.inherited:
+                self.report(key, "identify_once speaks of an identify, and this rule has none")
+            return None
+        return self._seconds(node, "identify_once")
+
+    def _seconds(self, node: Node, key: str, *, of: str | None = None) -> int | None:
+        """A length of time that needs no calendar."""
+        read = self.read.span(node, key)
+        if read is not None and read.months:
+            self.report(node, f"{of or key} takes weeks, days, hours or minutes, not months")
+            return None
+        return None if read is None else read.days * 86_400 + read.seconds
 
     def _named(self, keys: Entries, key: str) -> NamedTerm | None:
         return self._term(keys[key][1], key) if key in keys else None
@@ -100,17 +121,14 @@ class TermCompiler:
             hint = f"; without quotes: {most.text}" if most.quoted and most.text.isdecimal() else ""
             self.report(most, f"at_most takes a whole number from 1; found {most.describe()}{hint}")
             return None
-        within = self.read.span(entries["within"][1], "within")
+        within = self._seconds(entries["within"][1], "within", of="the within of a limit")
         if per is None or within is None:
-            return None
-        if within.months:
-            self.report(entries["within"][1], "the within of a limit takes weeks, days, hours or minutes, not months")
             return None
         shared = self.read.text(entries, "shared")
         return LimitTerm(
             per=per,
             at_most=most.value,
-            within=within.days * 86_400 + within.seconds,
+            within=within,
             shared=shared,
             of_file="limit" in self.inherited,
         )

@@ -385,7 +385,7 @@ class Pruned(msgspec.Struct, frozen=True, kw_only=True):
     dedup_keys: int = 0
     """Whose time was over; those without an end go with their webhooks and are not counted."""
     once_claims: int = 0
-    """Whose time was over."""
+    """Whose time was over; those of ``identify_once`` too."""
     rules_versions: int = 0
     quarantined: int = 0
     """Requests in quarantine."""
@@ -589,7 +589,9 @@ class Store(Protocol):
         neither a source, nor a rule, nor a customer with many commands holds up the others.
 
         First lets those waiting join their lines whose time has come. Those past ``expires_at`` become ``expired``
-        instead of being claimed, those over their limit ``suppressed``. Those of a paused source or rule leave their
+        instead of being claimed, those over their limit ``suppressed``. So is an identify with ``same``, where the last
+        one of its customer that left was accepted within that time and said the same; what waits for it is due
+        ``identify_gap`` after that acceptance. Those of a paused source or rule leave their
         lines and become ``waiting`` until it is resumed; they then join as others do whose time has come. What is
         claimed is durably ``delivering``.
 

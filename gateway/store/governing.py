@@ -1,5 +1,5 @@
-"""What once, names and limits decide about commands, without looking: both stores bring what is there and write what is
-decided here."""
+"""What once, names, limits and identify_once decide about commands, without looking: both stores bring what is there
+and write what is decided here."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from gateway.model import FINAL_STATES, Command, CommandState
 from gateway.store.rows import Row, maybe_micros, micros, octets
-from gateway.terms import Limit, Once
+from gateway.terms import Limit, Once, Same
 
 Key = tuple[str, bytes]
 """Scope and key of a once."""
@@ -81,6 +81,24 @@ def taken_later(one: Command) -> str:
 
 def replaced_by(one: Command) -> str:
     return f"replaced by the command {one.id} of the same name"
+
+
+def since_when(same: Same, now: datetime) -> int:
+    """An identify that was accepted after this moment, in microseconds, need not be repeated."""
+    return micros(now) - same.within * 1_000_000
+
+
+def needless(one: Command, last: str, at: datetime, now: datetime) -> Command:
+    """An identify that is not sent, for ``last`` said the same and was accepted ``at`` that moment."""
+    accepted = at.isoformat(timespec="seconds")
+    why = f"identify_once: {last} said the same and was accepted at {accepted}"
+    return ended_as(one, CommandState.SUPPRESSED, why, now)
+
+
+def identified_row(one: Command, same: Same, at: datetime) -> Row:
+    """What is kept of an identify that was accepted: (destination, customer, digest, its id, at, until)."""
+    until = micros(at) + same.within * 1_000_000
+    return one.destination, octets(one.user_id), same.digest, one.id, micros(at), until
 
 
 QUIET = "quiet hours: it waits for the morning"

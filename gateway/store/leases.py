@@ -46,6 +46,8 @@ class Consequences(msgspec.Struct, frozen=True, kw_only=True):
     """Those that ended otherwise, or are held."""
     given_back: list[str]
     """Whose once key and counted use are free again."""
+    identified: list[tuple[Command, datetime]]
+    """Identifies that arrived and that a later one need not repeat, each with its moment."""
     left: list[Line]
     """Lines that somebody has left."""
 
@@ -94,12 +96,15 @@ def verdict_row(seq: int, result: Result) -> Row:
 def consequences(results: Iterable[Result]) -> Consequences:
     accepted: dict[datetime, list[str]] = {}
     endings: list[Ending] = []
+    identified: list[tuple[Command, datetime]] = []
     left: list[Line] = []
     for result in results:
         state = result.verdict.state
         id = result.claim.command.id
         if state is CommandState.DELIVERED:
             accepted.setdefault(result.now, []).append(id)
+            if result.claim.command.same is not None:
+                identified.append((result.claim.command, result.now))
         elif state in FINAL_STATES or state is CommandState.HELD:
             endings.append((id, state, result.verdict.reason))
         if state not in IN_LINE:
@@ -108,5 +113,6 @@ def consequences(results: Iterable[Result]) -> Consequences:
         accepted=accepted,
         endings=endings,
         given_back=[id for id, state, _ in endings if state in FINAL_STATES],
+        identified=identified,
         left=left,
     )

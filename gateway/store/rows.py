@@ -24,7 +24,7 @@ from gateway.model import (
     Webhook,
     WebhookState,
 )
-from gateway.terms import Limit, Once, QuietHours
+from gateway.terms import Limit, Once, QuietHours, Same
 
 Row = tuple[Any, ...]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -184,15 +184,19 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     limit: Limit | None = None
     quiet: QuietHours | None = None
     name: str | None = None
+    same: Same | None = None
 
 
 _NO_TERMS = Terms()
 
 
 def _terms_row(command: Command) -> bytes | None:
-    if command.once is None and command.limit is None and command.quiet is None and command.name is None:
+    governed_by = (command.once, command.limit, command.quiet, command.name, command.same)
+    if governed_by == (None, None, None, None, None):
         return None
-    return dumped(Terms(once=command.once, limit=command.limit, quiet=command.quiet, name=command.name))
+    return dumped(
+        Terms(once=command.once, limit=command.limit, quiet=command.quiet, name=command.name, same=command.same)
+    )
 
 
 def _terms(octets: bytes | None) -> Terms:
@@ -235,6 +239,7 @@ def command(row: Sequence[Any]) -> Command:
         limit=terms.limit,
         quiet=terms.quiet,
         name=terms.name,
+        same=terms.same,
     )
 
 

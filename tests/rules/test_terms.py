@@ -206,3 +206,39 @@ def test_a_loop_may_use_a_let_of_its_own_as_key() -> None:
     text = rules("for_each: $.items[*]", "let: {line: $item.id}", "once: $let.line")
     translation = run(text, {"user": "u", "items": [{"id": 1}, {"id": 2}]})
     assert [command.once and command.once.key for command in translation.commands] == ["1", "2"]
+
+
+IDENTIFIED = """
+    identify: {userId: $.user, timestamp: $.at, traits: {email: $.email}}
+    send_sms: {userId: $.user, assetId: REMINDER}
+"""
+
+
+def said(text: str, **body: Any) -> Any:
+    identify, _ = run(text, {"user": "u", "at": "2026-01-05T10:00:00Z", "email": "a@example.com", **body}).commands
+    return identify.same
+
+
+def test_identify_once_tells_what_an_identify_says_without_when() -> None:
+    text = rules("identify_once: 10m", send=IDENTIFIED)
+    same = said(text)
+    assert same.within == 600
+    assert said(text, at="2026-01-06T10:00:00Z") == same
+    assert said(text, email="b@example.com").digest != same.digest
+    assert said(text, user="v").digest != same.digest
+    assert said(rules(send=IDENTIFIED)) is None
+
+
+def test_identify_once_may_stand_under_defaults() -> None:
+    text = rules(send=IDENTIFIED).replace("rules:", "defaults: {identify_once: 1d}\nrules:", 1)
+    assert said(text).within == 86_400
+    without = rules().replace("rules:", "defaults: {identify_once: 1d}\nrules:", 1)
+    (command,) = run(without, {"user": "u"}).commands
+    assert command.same is None
+
+
+def test_identify_once_needs_an_identify_and_a_length() -> None:
+    assert problems(rules("identify_once: 10m")) == ["identify_once speaks of an identify, and this rule has none"]
+    assert problems(rules("identify_once: 2mo", send=IDENTIFIED)) == [
+        "identify_once takes weeks, days, hours or minutes, not months"
+    ]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from gateway.model import Command, CommandState
-from gateway.store import CommandFilter, Reception, Store, Verdict
+from gateway.store import Act, CommandFilter, Pruned, Reception, Store, Verdict
+from gateway.terms import Same
 from tests.store.making import GAP, after, claimed, command, ended, one, received, state_of, webhook
 
 IDENTIFY = {"command": "identify", "action": "identify", "rule": "identify"}
@@ -194,3 +196,113 @@ async def test_a_verdict_may_send_a_command_back_to_wait(store: Store) -> None:
     assert (await one(store)).command.id == second.id
     waiting = await store.command(first.id)
     assert (waiting.state, waiting.due_at, waiting.attempts) == (CommandState.WAITING, after(3600), 0)
+
+
+# -- identifies that say the same --------------------------------------------------------------------------------------
+
+SAME = Same(digest="a", within=600)
+OTHER = Same(digest="b", within=600)
+
+
+async def family(store: Store, same: Same | None, **fields: Any) -> list[Command]:
+    """One webhook: an identify that says ``same``, and a command that waits for it."""
+    hook = webhook()
+    identify = command(hook, **IDENTIFY, same=same, **fields)
+    waiting = command(hook, state=CommandState.WAITING, after=identify.id, **fields)
+    await store.receive(Reception(webhook=hook, commands=(identify, waiting)))
+    return [identify, waiting]
+
+
+async def through(store: Store, *, at: float) -> list[str]:
+    """Claim and deliver what is due, one after the other: the ids."""
+    left = []
+    while claims := await claimed(store, at=at):
+        for claim in claims:
+            left.append(claim.command.id)
+            await ended(store, claim, at=at)
+    return left
+
+
+async def test_an_identify_that_says_the_same_is_sent_once_and_its_command_goes(store: Store) -> None:
+    first, second = await family(store, SAME), await family(store, SAME)
+    assert await through(store, at=0) == [first[0].id]
+    needless = await store.command(second[0].id)
+    assert needless.state is CommandState.SUPPRESSED
+    assert (
+        needless.reason == f"identify_once: {first[0].id} said the same and was accepted at 2026-03-01T12:00:00+00:00"
+    )
+    assert (await store.command(second[1].id)).due_at == after(0) + GAP
+    assert await through(store, at=0.4) == []
+    assert await through(store, at=0.5) == [first[1].id, second[1].id]
+
+
+async def test_after_its_time_it_is_sent_again(store: Store) -> None:
+    first = await family(store, SAME)
+    await through(store, at=0)
+    early = await family(store, SAME)
+    assert await through(store, at=599) == [first[1].id, early[1].id]
+    late = await family(store, SAME)
+    assert await through(store, at=600) == [late[0].id]
+
+
+@pytest.mark.parametrize("end", [CommandState.DELIVERED, CommandState.FAILED, CommandState.HELD])
+@pytest.mark.parametrize("between", [OTHER, None])
+async def test_what_was_said_in_between_counts_whatever_became_of_it(
+    store: Store, between: Same | None, end: CommandState
+) -> None:
+    await family(store, SAME)
+    await through(store, at=0)
+    await received(store, IDENTIFY | {"same": between})
+    await ended(store, await one(store, at=0.2), end, at=0.2)
+    again = await family(store, SAME)
+    assert again[0].id in await through(store, at=2)
+
+
+async def test_one_that_was_refused_says_nothing(store: Store) -> None:
+    await family(store, SAME)
+    await ended(store, await one(store), CommandState.FAILED)
+    again = await family(store, SAME)
+    assert await through(store, at=1) == [again[0].id]
+
+
+async def test_customers_and_destinations_have_their_own_last_one(store: Store) -> None:
+    await family(store, SAME)
+    await through(store, at=0)
+    another, elsewhere = await family(store, SAME, user_id="v"), await family(store, SAME, destination="uk")
+    assert await through(store, at=0) == [another[0].id]
+    assert [claim.command.id for claim in await claimed(store, destination="uk")] == [elsewhere[0].id]
+
+
+async def test_what_a_person_settles_as_delivered_is_no_news(store: Store) -> None:
+    """Others may have been accepted since it was sent."""
+    first = await family(store, SAME)
+    await ended(store, await one(store), CommandState.HELD)
+    await store.act(Act.DELIVERED, [first[0].id], now=after(10))
+    second = await family(store, SAME)
+    assert await through(store, at=11) == [second[0].id, first[1].id]
+
+
+async def test_translating_again_asks_again(store: Store) -> None:
+    await family(store, SAME)
+    await through(store, at=0)
+    hook = webhook()
+    identify = command(hook, **IDENTIFY, same=SAME)
+    waiting = command(hook, state=CommandState.WAITING, after=identify.id)
+    reception = Reception(webhook=hook, commands=(identify, waiting))
+    await store.receive(reception)
+    await claimed(store, at=0)
+    assert await state_of(store, identify) is CommandState.SUPPRESSED
+    await store.retranslate(reception, now=after(700))
+    assert await through(store, at=700) != []
+    assert await state_of(store, identify) is CommandState.DELIVERED
+    assert await through(store, at=701) == [waiting.id]
+
+
+async def test_what_was_last_said_is_pruned_when_it_is_of_no_use(store: Store) -> None:
+    await family(store, SAME)
+    await through(store, at=0)
+    month = timedelta(days=30)
+    assert await store.prune(now=after(599), default=month, by_source={}) == Pruned()
+    assert await store.prune(now=after(600), default=month, by_source={}, dry_run=True) == Pruned(once_claims=1)
+    assert await store.prune(now=after(600), default=month, by_source={}) == Pruned(once_claims=1)
+    assert await store.prune(now=after(600), default=month, by_source={}) == Pruned()

@@ -135,7 +135,7 @@ def test_what_a_command_costs_does_not_grow_with_the_backlog(
                 reception.write_arrivals(db, [arrival], gap=GAP)
 
             def claim(db: sqlite3.Connection = db, leased: list[Any] = leased, due: Any = due) -> None:
-                leased += claims.claim(db, due, turns=Turns()).claims
+                leased += claims.claim(db, due, turns=Turns(), gap=GAP).claims
 
             def record(db: sqlite3.Connection = db, leased: list[Any] = leased) -> None:
                 verdict = Verdict(state=CommandState.DELIVERED)

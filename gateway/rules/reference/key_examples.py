@@ -305,6 +305,11 @@ RULES: Mapping[str, Shown] = {
         says="A code that is two hours old helps nobody: then it is not sent any more.",
         rules=_rule("expires: 2h", _MAIL), body=_ORDER, becomes=_MAILED + "\n  expires_at: 2026-01-05T12:00:00Z",
     ),
+    "identify_once": Shown(
+        says="Ten orders in a minute tell Intilery once who the customer is, unless something about them changed.",
+        rules=_rule("identify_once: 10m", "identify: {userId: $.customer}", _MAIL), body=_ORDER,
+        becomes='- identify: {userId: "7"}\n' + _MAILED,
+    ),
     "priority": Shown(
         says="Leaves before what waits with a lower priority.",
         rules=_rule("priority: 10", _MAIL), body=_ORDER, becomes=_MAILED, facts={"priority": "10"},

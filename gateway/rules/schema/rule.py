@@ -34,6 +34,7 @@ SHAPES: Final[Mapping[str, Schema]] = {
     "for_each": {"anyOf": [ref("expression"), {"type": ["array", "object"]}]},
     "key": ref("value"),
     **{name: ref(name) for name in CALLS},
+    "identify_once": ref("span"),
     "cancel": ref("dynamic"),
     "destination": DESTINATION,
     "once": ref("dynamic"),
@@ -84,6 +85,7 @@ def rule() -> Schema:
         "anyOf": [{"required": [name]} for name in (*commands, "identify", *(name.upper() for name in COMMANDS))],
         "dependencies": {
             "key": ["for_each"],
+            "identify_once": ["identify"],
             "at": {"properties": {"delay": False}},
             # A rule makes one command; the second one is marked where it stands.
             **{

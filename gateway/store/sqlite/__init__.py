@@ -108,7 +108,7 @@ class SQLiteStore:
         self._connections: _Connections | None = None
         self._closing: asyncio.Task[None] | None = None
         self._leases = count(1)
-        self._claim = _one_by_one(partial(claims.claim, turns=Turns()))
+        self._claim = _one_by_one(partial(claims.claim, turns=Turns(), gap=identify_gap))
         self._write_arrivals = partial(write_arrivals, gap=identify_gap)
         self._record = partial(claims.record, gap=identify_gap)
         self._act = _one_by_one(partial(acts.act, gap=identify_gap))

@@ -28,6 +28,7 @@ from gateway.store.rows import (
     octets,
 )
 from gateway.store.sqlite import pauses
+from gateway.store.sqlite.identified import forget, remember
 from gateway.store.sqlite.line import hold, move_up, promote, release
 from gateway.store.sqlite.terms import give_back, sendable
 from gateway.store.sqlite.values import ask, write
@@ -112,7 +113,7 @@ class Queue(NamedTuple):
     """Of its first, in microseconds."""
 
 
-def claim(db: sqlite3.Connection, due: Due, *, turns: Turns) -> Claimed:
+def claim(db: sqlite3.Connection, due: Due, *, turns: Turns, gap: timedelta) -> Claimed:
     """Lease what is due, expire what is too late."""
     now = micros(due.now)
     standing = pauses.standing(db)
@@ -131,13 +132,14 @@ def claim(db: sqlite3.Connection, due: Due, *, turns: Turns) -> Claimed:
             ended += _expire(db, late, due.now)
         live: list[Row] = []
         intime = [(seq, one) for seq, one in found if not is_late(one, due.now)]
-        allowed, suppressed = sendable(db, intime, due.now)
+        allowed, suppressed = sendable(db, intime, due.now, gap=gap)
         ended += suppressed
         for seq, waiting in allowed:
             live.append((seq, due.lease, micros(due.until)))
             claims.append(leased(waiting, due))
         if live:
             write(db, _LEASE, live)
+            forget(db, (one for _, one in allowed))
         if len(allowed) == len(found):
             break
     return Claimed(claims=tuple(claims), ended=tuple(ended))
@@ -230,6 +232,7 @@ def _follow(db: sqlite3.Connection, results: Iterable[Result], *, gap: timedelta
     after = consequences(results)
     for now, ids in after.accepted.items():
         release(db, ids, micros(now + gap))
+    remember(db, after.identified)
     give_back(db, after.given_back)
     hold(db, after.endings)
     move_up(db, after.left, micros(max(result.now for result in results)))

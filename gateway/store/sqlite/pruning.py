@@ -77,6 +77,11 @@ _DROP_KEYS = """
 DELETE FROM dedup WHERE (source, key) IN (
     SELECT source, key FROM dedup INDEXED BY dedup_until WHERE expires_at IS NOT NULL AND expires_at <= ? LIMIT ?)
 """
+_EXPIRED_IDENTIFIED = "SELECT count(*) FROM identified INDEXED BY identified_until WHERE until <= ?"
+_DROP_IDENTIFIED = """
+DELETE FROM identified WHERE (destination, user_id) IN (
+    SELECT destination, user_id FROM identified INDEXED BY identified_until WHERE until <= ? LIMIT ?)
+"""
 _DROP_CLAIMS = """
 DELETE FROM once WHERE (scope, key) IN (
     SELECT scope, key FROM once INDEXED BY once_until WHERE until IS NOT NULL AND until <= ? LIMIT ?)
@@ -188,14 +193,15 @@ def count_expired(db: sqlite3.Connection, now: int) -> Pruned:
     """Keys that are in force no more."""
     (keys,) = db.execute(_EXPIRED_KEYS, (now,)).fetchone()
     (claims,) = db.execute(_EXPIRED_CLAIMS, (now,)).fetchone()
-    return Pruned(dedup_keys=keys, once_claims=claims)
+    (identified,) = db.execute(_EXPIRED_IDENTIFIED, (now,)).fetchone()
+    return Pruned(dedup_keys=keys, once_claims=claims + identified)
 
 
 def drop_expired(db: sqlite3.Connection, now: int) -> Pruned:
     """Delete some keys that are in force no more: fewer than :data:`KEYS` of each kind means that none are left."""
     return Pruned(
         dedup_keys=db.execute(_DROP_KEYS, (now, KEYS)).rowcount,
-        once_claims=db.execute(_DROP_CLAIMS, (now, KEYS)).rowcount,
+        once_claims=db.execute(_DROP_CLAIMS, (now, KEYS)).rowcount + db.execute(_DROP_IDENTIFIED, (now, KEYS)).rowcount,
     )
 
 

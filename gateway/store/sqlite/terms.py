@@ -1,4 +1,5 @@
-"""What a rule says of how often, to whom and when, enforced where it is remembered: once, names, limits, quiet hours.
+"""What a rule says of how often, to whom and when, enforced where it is remembered: once, names, limits, quiet hours,
+identifies that say the same.
 
 All functions run inside the writer's transaction, so that a thousand duplicates that arrive together find one another.
 """
@@ -7,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.model import Command, CommandState
 from gateway.store.governing import (
@@ -24,7 +25,8 @@ from gateway.store.governing import (
 )
 from gateway.store.line import Line, line_of
 from gateway.store.rows import COMMAND_COLUMNS, Row, command, micros, octets
-from gateway.store.sqlite.line import hold, move_up
+from gateway.store.sqlite.identified import needless_of
+from gateway.store.sqlite.line import hold, move_up, release
 from gateway.store.sqlite.values import ask, write
 from gateway.terms import Cancellation
 
@@ -147,7 +149,7 @@ def _withdraw(db: sqlite3.Connection, source: str, name: str, reason: str, now: 
 
 
 def sendable(
-    db: sqlite3.Connection, due: Sequence[tuple[int, Command]], now: datetime
+    db: sqlite3.Connection, due: Sequence[tuple[int, Command]], now: datetime, *, gap: timedelta
 ) -> tuple[list[tuple[int, Command]], list[Command]]:
     """Those of what is due that may leave now, and those that are suppressed; the rest waits for the morning."""
     allowed: list[tuple[int, Command]] = []
@@ -155,11 +157,18 @@ def sendable(
     over: list[Row] = []
     left: list[Line] = []
     suppressed: list[Command] = []
+    let_go: list[Command] = []
     for seq, one in due:
         wakes = None if one.quiet is None else one.quiet.ends_at(now)
         if wakes is not None:
             sleeping.append((seq, micros(wakes), octets(QUIET)))
             left.append(line_of(one))
+        elif (said := needless_of(db, one, now)) is not None:
+            needless, accepted_at = said
+            over.append((seq, octets(needless.reason or ""), micros(now)))
+            left.append(line_of(one))
+            let_go.append(needless)
+            release(db, [one.id], micros(accepted_at + gap))
         elif (reason := _over_limit(db, one, now)) is not None:
             over.append((seq, octets(reason), micros(now)))
             left.append(line_of(one))
@@ -171,9 +180,10 @@ def sendable(
     if over:
         write(db, _SUPPRESS, over)
         give_back(db, [one.id for one in suppressed])
+        # What waits for a needless identify was let go; what waits for another is held.
         hold(db, [(one.id, one.state, one.reason) for one in suppressed])
     move_up(db, left, micros(now))
-    return allowed, suppressed
+    return allowed, suppressed + let_go
 
 
 def _over_limit(db: sqlite3.Connection, one: Command, now: datetime) -> str | None:

@@ -203,6 +203,19 @@ CREATE TABLE pauses (
     PRIMARY KEY (scope, name, automatic)
 ) WITHOUT ROWID;
 
+-- The last identify of a customer, where it was accepted and its rule says identify_once. An identify that leaves takes
+-- the row out, so that whatever becomes of it, the next one is not taken for a repeat.
+CREATE TABLE identified (
+    destination TEXT NOT NULL,
+    user_id     BLOB NOT NULL,
+    digest      TEXT NOT NULL,
+    command_id  TEXT NOT NULL,
+    at          INTEGER NOT NULL,           -- its acceptance
+    until       INTEGER NOT NULL,           -- of no use after
+    PRIMARY KEY (destination, user_id)
+) WITHOUT ROWID;
+CREATE INDEX identified_until ON identified (until);
+
 -- Whether Intilery showed the messageId of a command of this kind that it is known to have accepted. An address is
 -- where profiles are read.
 CREATE TABLE markers (
