@@ -126,6 +126,12 @@ def memory(pid: int) -> float:
     return int(found[1]) / 1000 if found else 0.0
 
 
+def processor(pid: int) -> float:
+    """Seconds of processor time that the process has taken so far, in the kernel too."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def counted(port: int, name: str, **labels: str) -> int:
     """The sum of a counter of /metrics over the series that have these labels."""
     total = 0.0
@@ -140,8 +146,15 @@ def echo(options: argparse.Namespace, folder: Path, lines: Path) -> dict[str, fl
     with serving([sys.executable, str(HERE / "echo.py"), str(port)], core=SERVER_CORE, port=port, folder=folder) as pid:
         url = f"http://127.0.0.1:{port}/hooks/shopify"
         wrk(url, lines=lines, seconds=options.warm_up, connections=options.connections, core=options.load_core)
+        before = processor(pid)
         result = wrk(url, lines=lines, seconds=options.seconds, connections=options.connections, core=options.load_core)
-        return {**result, "rate": result["requests"] / result["seconds"], "memory": memory(pid)}
+        taken = processor(pid) - before
+        return {
+            **result,
+            "rate": result["requests"] / result["seconds"],
+            "processor_us": taken / result["requests"] * 1e6,
+            "memory": memory(pid),
+        }
 
 
 def gateway(port: int, folder: Path, *arguments: str) -> list[str]:
@@ -171,11 +184,18 @@ def accepting(options: argparse.Namespace, folder: Path, lines: Path) -> dict[st
     with serving(command, core=SERVER_CORE, port=port, folder=folder, **environ("http://127.0.0.1:9")) as pid:
         url = f"http://127.0.0.1:{port}/hooks/shopify"
         first = wrk(url, lines=lines, seconds=options.warm_up, connections=options.connections, core=options.load_core)
+        before = processor(pid)
         result = wrk(url, lines=lines, seconds=options.seconds, connections=options.connections, core=options.load_core)
+        taken = processor(pid) - before
         stored = counted(port, "gateway_webhooks_stored_total", state="translated")
         if stored < first["requests"] + result["requests"]:
             raise BenchFailed(f"{first['requests'] + result['requests']} were acknowledged, {stored} stored")
-        return {**result, "rate": result["requests"] / result["seconds"], "memory": memory(pid)}
+        return {
+            **result,
+            "rate": result["requests"] / result["seconds"],
+            "processor_us": taken / result["requests"] * 1e6,
+            "memory": memory(pid),
+        }
 
 
 def drained(port: int) -> int:
@@ -203,7 +223,7 @@ def end_to_end(options: argparse.Namespace, folder: Path, lines: Path) -> dict[s
         url = f"http://127.0.0.1:{port}/hooks/shopify"
         wrk(url, lines=lines, seconds=options.warm_up, connections=options.connections, core=options.load_core)
         before = drained(port)
-        begun = time.monotonic()
+        begun, taken = time.monotonic(), processor(pid)
         result = wrk(url, lines=lines, seconds=options.seconds, connections=options.connections, core=options.load_core)
         loaded = time.monotonic()
         meanwhile = counted(port, "gateway_commands_total", state="delivered")
@@ -212,6 +232,7 @@ def end_to_end(options: argparse.Namespace, folder: Path, lines: Path) -> dict[s
         return {
             **result,
             "rate": (total - before) / (ended - begun),
+            "processor_us": (processor(pid) - taken) / (total - before) * 1e6,
             "accepted": result["requests"] / result["seconds"],
             "drain": (total - meanwhile) / (ended - loaded),
             "left": total - meanwhile,
