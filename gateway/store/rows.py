@@ -81,9 +81,11 @@ def loaded(octets: bytes) -> Any:
 
 
 WEBHOOK_COLUMNS = (
-    "id, source, received_at, method, path, query, headers, state, errors, reason, matched, dedup_key, event_type, "
-    "rules_version, repeats, event_time, parsed, batch_id, body"
+    "id, source, received_at, method, path, query, headers, state, matched, dedup_key, event_type, rules_version, "
+    "repeats, parsed, body, errors, reason, event_time, batch_id"
 )
+WEBHOOK_FILLED = WEBHOOK_COLUMNS.split(", ").index("errors")
+"""From here on most webhooks have NULL."""
 
 
 def webhook_row(webhook: Webhook) -> Row:
@@ -97,25 +99,25 @@ def webhook_row(webhook: Webhook) -> Row:
         octets(webhook.query),
         dumped(webhook.headers),
         webhook.state.value,
-        dumped(webhook.errors) if webhook.errors else None,
-        maybe_octets(webhook.reason),
         dumped(webhook.matched),
         maybe_octets(webhook.dedup_key),
         maybe_octets(webhook.event_type),
         webhook.rules_version,
         webhook.repeats,
-        maybe_micros(webhook.event_time),
         int(webhook.parsed),
-        webhook.batch_id,
         webhook.body,
+        dumped(webhook.errors) if webhook.errors else None,
+        maybe_octets(webhook.reason),
+        maybe_micros(webhook.event_time),
+        webhook.batch_id,
     )
 
 
 def webhook(row: Sequence[Any]) -> Webhook:
     """From :data:`WEBHOOK_COLUMNS`."""
     (
-        id, source, received_at, method, path, query, headers, state, errors, reason, matched, dedup_key, event_type,
-        rules_version, repeats, event_time, parsed, batch_id, body,
+        id, source, received_at, method, path, query, headers, state, matched, dedup_key, event_type, rules_version,
+        repeats, parsed, body, errors, reason, event_time, batch_id,
     ) = row  # fmt: skip
     return Webhook(
         id=id,
@@ -141,10 +143,12 @@ def webhook(row: Sequence[Any]) -> Webhook:
 
 
 COMMAND_COLUMNS = (
-    "id, webhook_id, source, rule, element, command, action, destination, user_id, created_at, not_before, expires_at, "
-    "after_id, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at, retried_at, "
+    "id, webhook_id, source, rule, element, command, action, destination, user_id, created_at, on_unknown, priority, "
+    "state, attempts, due_at, not_before, expires_at, after_id, reason, intilery_event_id, finished_at, retried_at, "
     "terms"
 )
+COMMAND_FILLED = COMMAND_COLUMNS.split(", ").index("not_before")
+"""From here on most new commands have NULL."""
 DESTINATION, USER_ID, DUE_AT = map(COMMAND_COLUMNS.split(", ").index, ("destination", "user_id", "due_at"))
 
 
@@ -161,15 +165,15 @@ def command_row(command: Command, *, due_at: datetime | None) -> Row:
         command.destination,
         octets(command.user_id),
         micros(command.created_at),
-        maybe_micros(command.not_before),
-        maybe_micros(command.expires_at),
-        command.after,
         command.on_unknown.value,
         command.priority,
         command.state.value,
-        maybe_octets(command.reason),
         command.attempts,
         maybe_micros(due_at),
+        maybe_micros(command.not_before),
+        maybe_micros(command.expires_at),
+        command.after,
+        maybe_octets(command.reason),
         command.intilery_event_id,
         maybe_micros(command.finished_at),
         maybe_micros(command.retried_at),
@@ -206,9 +210,9 @@ def _terms(octets: bytes | None) -> Terms:
 def command(row: Sequence[Any]) -> Command:
     """From :data:`COMMAND_COLUMNS` and the body."""
     (
-        id, webhook_id, source, rule, element, command, action, destination, user_id, created_at, not_before,
-        expires_at, after, on_unknown, priority, state, reason, attempts, due_at, intilery_event_id, finished_at,
-        retried_at, governed_by, body,
+        id, webhook_id, source, rule, element, command, action, destination, user_id, created_at, on_unknown, priority,
+        state, attempts, due_at, not_before, expires_at, after, reason, intilery_event_id, finished_at, retried_at,
+        governed_by, body,
     ) = row  # fmt: skip
     terms = _terms(governed_by)
     return Command(

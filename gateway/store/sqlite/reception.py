@@ -21,7 +21,16 @@ from gateway.store.arrivals import (
     sort_out,
     with_ended,
 )
-from gateway.store.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, Row, maybe_moment, maybe_text, moment
+from gateway.store.rows import (
+    COMMAND_COLUMNS,
+    COMMAND_FILLED,
+    WEBHOOK_COLUMNS,
+    WEBHOOK_FILLED,
+    Row,
+    maybe_moment,
+    maybe_text,
+    moment,
+)
 from gateway.store.sqlite.line import without_head
 from gateway.store.sqlite.terms import Names, cancel, claim_once, once_claims
 from gateway.store.sqlite.values import ask, write
@@ -44,7 +53,7 @@ INSERT INTO webhooks ({columns}) SELECT * FROM {values} WHERE column1 IS NOT NUL
 _KEEP_BATCH = "INSERT INTO batches (id, body) VALUES (?, ?) ON CONFLICT (id) DO NOTHING"
 _LAST_SEQ = "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'commands'), 0)"
 _INSERT_COMMANDS = """
-INSERT INTO commands (seq, head, blocked_by, {columns}) SELECT * FROM {values} WHERE column1 IS NOT NULL
+INSERT INTO commands (seq, head, {columns}, blocked_by) SELECT * FROM {values} WHERE column1 IS NOT NULL
 """.replace("{columns}", COMMAND_COLUMNS)
 _INSERT_BODIES = "INSERT INTO bodies (command_seq, body) SELECT * FROM {values} WHERE column1 IS NOT NULL"
 _IDENTIFY = "SELECT state, reason, finished_at FROM commands WHERE id = ?"
@@ -60,7 +69,7 @@ def write_arrivals(db: sqlite3.Connection, arrivals: Sequence[Arrival], *, gap: 
     fresh = found.fresh
     ended: list[Command] = []
     if fresh:
-        write(db, _INSERT_WEBHOOKS, [arrival.webhook for arrival in fresh])
+        write(db, _INSERT_WEBHOOKS, [arrival.webhook for arrival in fresh], filled=WEBHOOK_FILLED)
         for batch in {arrival.batch[0]: arrival.batch for arrival in fresh if arrival.batch is not None}.values():
             db.execute(_KEEP_BATCH, batch)
         if met := [arrival.met for arrival in fresh if arrival.met is not None]:
@@ -103,9 +112,9 @@ def insert_commands(
         head = planned.line in free
         if head and planned.line is not None:
             free.remove(planned.line)
-        rows.append((seq, int(head), planned.blocked_by, *planned.row))
+        rows.append((seq, int(head), *planned.row, planned.blocked_by))
         bodies.append((seq, planned.command.body))
-    write(db, _INSERT_COMMANDS, rows)
+    write(db, _INSERT_COMMANDS, rows, filled=2 + COMMAND_FILLED)
     write(db, _INSERT_BODIES, bodies)
     return [planned.command for planned in commands if planned.state in FINAL_STATES]
 
