@@ -12,7 +12,7 @@ from __future__ import annotations
 import msgspec
 
 from gateway.model import Attempt, Command
-from gateway.store import Verdict
+from gateway.store import Pause, PauseScope, Verdict
 
 
 class AttemptMade(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +53,7 @@ class DestinationPaused(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     reason: str
+    """Why, and by whom where that was a person."""
 
 
 class DestinationResumed(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,8 +62,21 @@ class DestinationResumed(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
+class PauseBegun(msgspec.Struct, frozen=True, kw_only=True):
+    """A person paused a source or a rule: its commands wait."""
+
+    pause: Pause
+
+
+class PauseEnded(msgspec.Struct, frozen=True, kw_only=True):
+    """A person resumed a source or a rule."""
+
+    scope: PauseScope
+    name: str
+
+
 class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
-    """A verb of the store (``claim``, ``record``, ``recover``) raised; it is tried again."""
+    """A verb of the store (``claim``, ``record``, ``recover``, ``pause``) raised; it is tried again."""
 
     verb: str
     message: str
@@ -76,6 +90,15 @@ class Stumbled(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Record = (
-    AttemptMade | CommandEnded | LookedUp | ResultLost | DestinationPaused | DestinationResumed | StoreFailed | Stumbled
+    AttemptMade
+    | CommandEnded
+    | LookedUp
+    | ResultLost
+    | DestinationPaused
+    | DestinationResumed
+    | PauseBegun
+    | PauseEnded
+    | StoreFailed
+    | Stumbled
 )
 """All that ``emit`` is called with."""

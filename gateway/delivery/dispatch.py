@@ -8,7 +8,6 @@ it is, an unknown outcome.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -16,9 +15,11 @@ from datetime import UTC, datetime, timedelta
 
 from gateway.backoff import Backoff
 from gateway.delivery import Record, StoreFailed, Stumbled
+from gateway.delivery.allowance import Allowances
 from gateway.delivery.lane import Lane, Sender, Terms
+from gateway.delivery.pauses import Pauses
 from gateway.delivery.retry import LOOK_UP_AFTER
-from gateway.errors import SettingsError, StoreError, UnknownOutcome
+from gateway.errors import DeliveryError, SettingsError, StoreError, UnknownOutcome
 from gateway.intilery.contract import Destination
 from gateway.store import Claim, Store
 
@@ -40,11 +41,12 @@ class Dispatcher:
     quick, and must not raise.
 
     ``lease`` must outlast ``client.longest`` by ``margin`` seconds, the time to record a result. ``max_in_flight``
-    counts for each destination; the client's pool needs as many connections for each. ``give_up_after``,
-    ``first_backoff`` and ``longest_backoff`` are those of :class:`~gateway.backoff.Backoff`. ``look_up_after`` is how
-    long a command whose outcome is unknown waits until it is looked up; what is due is looked for every quarter of it.
-    ``grace`` is how long :meth:`stop` waits for what is in flight. ``poll``, ``probe_every`` and ``probe_at_most`` are
-    seconds: between looks for what others wrote, and between probes of a destination that refuses the token, doubling.
+    counts for each address that destinations have; the client's pool needs as many connections for each.
+    ``give_up_after``, ``first_backoff`` and ``longest_backoff`` are those of :class:`~gateway.backoff.Backoff`.
+    ``look_up_after`` is how long a command whose outcome is unknown waits until it is looked up; what is due is looked
+    for every quarter of it. ``grace`` is how long :meth:`stop` waits for what is in flight. ``poll``, ``probe_every``
+    and ``probe_at_most`` are seconds: between looks for what others wrote (commands, pauses), and between probes of a
+    destination that refuses the token, doubling.
 
     :raises SettingsError: a lease that a send could outlast.
     """
@@ -83,7 +85,6 @@ class Dispatcher:
         self._terms = Terms(
             lease=lease,
             margin=margin,
-            max_in_flight=max_in_flight,
             backoff=Backoff(base=first_backoff, cap=longest_backoff, give_up_after=give_up_after),
             look_up_after=look_up_after,
             poll=poll,
@@ -94,8 +95,10 @@ class Dispatcher:
             rng=rng,
             emit=emit,
         )
+        self._allowances = Allowances(at_most=max_in_flight, monotonic=monotonic)
+        self._pauses = Pauses(store, emit=emit, clock=clock)
         self._lanes: dict[str, Lane] = {}
-        self._housekeeping: asyncio.Task[None] | None = None
+        self._keeping: list[asyncio.Task[None]] = []
         self._running = False
 
     async def start(self) -> None:
@@ -105,10 +108,14 @@ class Dispatcher:
         """
         found = await self._recover()
         waiting = await self._store.backlog()
+        await self._pauses.look()
         self._running = True
         self._settle(found, "the gateway stopped while it was sending")
         self.wake({*self._destinations(), *waiting})
-        self._housekeeping = asyncio.create_task(self._keep_house(), name="delivery")
+        self._keeping = [
+            asyncio.create_task(self._keep_house(), name="delivery"),
+            asyncio.create_task(self._keep_looking(), name="delivery, pauses"),
+        ]
 
     def wake(self, names: Iterable[str]) -> None:
         """Commands for these destinations were committed, or their settings changed. Never blocks.
@@ -124,8 +131,35 @@ class Dispatcher:
             else:
                 lane.wake()
 
+    async def look_at_pauses(self) -> None:
+        """Something was paused or resumed: go by it now. Others who share the store see it within ``poll`` seconds.
+
+        :raises StoreError: the store can't be read.
+        """
+        if not self._running:
+            return
+        changes = await self._pauses.look()
+        for name in changes.closed:
+            if name in self._lanes:
+                self._lanes[name].adopt(((pause := self._pauses.own(name)) and pause.reason) or "")
+        for name in changes.lifted:
+            if name in self._lanes:
+                self._lanes[name].lift()
+        if changes.others:
+            self.wake(list(self._lanes))
+
+    async def probe(self, name: str) -> DeliveryError | None:
+        """Read one event of a destination's account now, paused or not: None where that works, which also ends a pause
+        for a refused token.
+
+        :raises SettingsError: the rules name no such destination, or it has no token.
+        """
+        self.wake({name})
+        return await self._lanes[name].probe()
+
     def status(self) -> dict[str, dict[str, object]]:
-        """By destination: ``{"paused": reason | None, "in_flight": int, "tokens": int, "rate": requests a second}``."""
+        """By destination: ``{"paused": reason | None, "paused_since": moment | None, "in_flight": int, "tokens": int,
+        "rate": requests a second}``."""
         return {name: lane.status() for name, lane in sorted(self._lanes.items())}
 
     async def stop(self, *, grace: timedelta | None = None) -> None:
@@ -138,12 +172,13 @@ class Dispatcher:
         lanes = list(self._lanes.values())
         for lane in lanes:
             lane.stop()
-        if self._housekeeping is not None:
-            self._housekeeping.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._housekeeping
-            self._housekeeping = None
+        for task in self._keeping:
+            task.cancel()
+        if self._keeping:
+            await asyncio.wait(self._keeping)
+        self._keeping.clear()
         await asyncio.gather(*(lane.ended(deadline=deadline) for lane in lanes))
+        await self._pauses.ended()
         self._lanes.clear()
 
     def _lane(self, name: str) -> Lane:
@@ -153,8 +188,21 @@ class Dispatcher:
             client=self._client,
             destination=lambda: self._destinations().get(name),
             credential=self._credential,
+            allowances=self._allowances,
+            pauses=self._pauses,
             terms=self._terms,
         )
+
+    async def _keep_looking(self) -> None:
+        """See what others pause and resume."""
+        while True:
+            await asyncio.sleep(self._terms.poll)
+            try:
+                await self.look_at_pauses()
+            except StoreError as error:
+                self._terms.emit(StoreFailed(verb="pauses", message=str(error)))
+            except Exception as error:  # it must go on: a person may want to stop something
+                self._terms.emit(Stumbled(where="the pauses", error=error))
 
     async def _keep_house(self) -> None:
         """Settle what outlived its lease and what is due to be looked up; every lease, start lanes for destinations

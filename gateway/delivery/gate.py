@@ -5,6 +5,9 @@ is refused too, the gate closes, and the queue stays as it is; probes go on, eve
 token or the address changes. Where it passes, something in front dislikes this one payload, and only that command is
 held, unless it is the third in a row: then the gate closes all the same. A gate that opens again lets one command
 through at a time, until one is answered by something other than a refusal.
+
+A gate that closed for that says so to the store (:mod:`gateway.delivery.pauses`), and closes where the store says that
+another one did. And it is closed as long as a person has paused the destination.
 """
 
 from __future__ import annotations
@@ -15,8 +18,9 @@ from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from gateway.delivery import DestinationPaused, DestinationResumed, Record, Stumbled
-from gateway.errors import DeliveryError, Unauthorised, UnknownOutcome
+from gateway.errors import DeliveryError, SettingsError, Unauthorised, UnknownOutcome
 from gateway.intilery.contract import Destination
+from gateway.store import Pause
 
 IN_A_ROW = 3
 """So many different commands refused one after the other are the destination's fault, whatever a probe says."""
@@ -38,8 +42,10 @@ class Prober(Protocol):
 class Gate:
     """The gate before one destination. ``find`` gives the destination as the rules name it now, or None.
 
-    ``spend`` waits for a token of the destination's bucket and takes it: reads count against the same limits.
-    ``changed`` is called when the gate may have opened or closed. ``every`` and ``at_most`` are seconds between probes.
+    ``spend`` waits for a token of the destination's bucket and takes it: reads count against the same limits. ``held``
+    gives a person's pause of it, or None. ``note`` is told why the gate has closed for a refused token, and None when
+    that is over. ``changed`` is called when the gate may have opened or closed. ``every`` and ``at_most`` are seconds
+    between probes.
     """
 
     def __init__(
@@ -50,6 +56,8 @@ class Gate:
         find: Callable[[], Destination | None],
         credential: Callable[[str], str | None],
         spend: Callable[[Destination], Awaitable[None]],
+        held: Callable[[], Pause | None],
+        note: Callable[[str | None], None],
         changed: Callable[[], None],
         emit: Callable[[Record], None],
         every: float,
@@ -58,19 +66,25 @@ class Gate:
         monotonic: Callable[[], float],
     ) -> None:
         self._name, self._client, self._find, self._credential = name, client, find, credential
-        self._spend, self._changed, self._emit = spend, changed, emit
+        self._spend, self._held, self._note, self._changed, self._emit = spend, held, note, changed, emit
         self._every, self._at_most = every, at_most
         self._clock, self._monotonic = clock, monotonic
         self.where: Where | None = None
         """As of the last look."""
         self.paused: str | None = None
         """Why nothing is sent, in words, or None."""
+        self.paused_at: datetime | None = None
+        """Since when nothing is sent."""
         self.trial = False
         """Only one command at a time may go through."""
         self.resumed_at: datetime | None = None
         """When it last opened again."""
         self._refused: Where | None = None
         """What was refused, while the gate is closed until a probe passes."""
+        self._why = ""
+        """Why it is closed until then."""
+        self._adopting: str | None = None
+        """Why another gate closed, until this one has closed too."""
         self._commands: set[str] = set()
         """The commands refused since anything else was answered."""
         self._probe: asyncio.Task[DeliveryError | None] | None = None
@@ -81,7 +95,8 @@ class Gate:
     @property
     def open(self) -> bool:
         """Whether commands may go through, as of the last look."""
-        return not self._stopping and self.where is not None and self._refused is None and self._probe is None
+        ready = self.where is not None and self._held() is None
+        return ready and not self._stopping and self._refused is None and self._probe is None
 
     def look(self, now: float) -> float | None:
         """See whether the gate is open; begin a probe when it is time for one.
@@ -91,7 +106,7 @@ class Gate:
         destination = self._find()
         token = None if destination is None else self._credential(destination.auth_token)
         if destination is None or not token:
-            self.where = self._refused = None
+            self.where = self._refused = self._adopting = None
             self._pause(
                 f"the rules name no destination {self._name}; its commands wait"
                 if destination is None
@@ -99,12 +114,19 @@ class Gate:
             )
             return float("inf")
         self.where = Where(destination, token)
+        if self._adopting is not None:
+            self._refused, self._why, self._adopting = self.where, self._adopting, None
+            self._probe_at = now
+        if (held := self._held()) is not None:
+            self._pause(_told(held))
+            return float("inf")
         if self._probe is not None:
             return float("inf")
         if self._refused is None:
             if self.paused is not None:
                 self._resume()
             return None
+        self._pause(self._why)
         if self._refused == self.where and now < self._probe_at:
             return self._probe_at - now
         self._begin_probe(self.where, resuming=True)
@@ -135,6 +157,45 @@ class Gate:
             return False
         passed = not probe.cancelled() and probe.result() is None
         return passed and len(self._commands) < IN_A_ROW
+
+    def adopt(self, reason: str) -> None:
+        """Another gate of this destination has closed: this one does too, and probes at once. Never blocks."""
+        self._adopting = reason
+        self._changed()
+
+    def lift(self) -> None:
+        """The pause was ended elsewhere, by a person or by a probe: let one command through, and see. Never blocks."""
+        self._adopting = self._refused = None
+        self.trial = True
+        self._commands.clear()
+        self._changed()
+
+    async def ask(self) -> DeliveryError | None:
+        """Probe now, because a person asks, paused or not: None where it passes, which also opens a gate that was
+        closed for a refused token.
+
+        :raises SettingsError: the destination is not named, or has no token.
+        """
+        if self._held() is None:
+            self.look(self._monotonic())
+        destination = self._find()
+        token = None if destination is None else self._credential(destination.auth_token)
+        if destination is None or not token:
+            missing = "the rules name no such destination" if destination is None else "its token is not set"
+            raise SettingsError(f"destination {self._name}: {missing}")
+        where = Where(destination, token)
+        if self._refused is not None and self._held() is None:
+            probe = self._probe or self._begin_probe(where, resuming=True)
+            await asyncio.wait({probe})
+            return UnknownOutcome("the probe was cut off") if probe.cancelled() else probe.result()
+        failure = await self._ask(where)
+        if failure is None:
+            self._refused = None
+            self._note(None)
+        elif isinstance(failure, Unauthorised) and self._refused is None:
+            self._close(where, failure.message)
+        self._changed()
+        return failure
 
     def stop(self) -> None:
         """Probe no more; a probe that is on its way is cut off."""
@@ -172,18 +233,27 @@ class Gate:
         return None
 
     def _close(self, where: Where, reason: str) -> None:
-        self._refused = where
+        self._refused, self._why = where, reason
         self._probe_at = self._monotonic() + self._delay
         self._delay = min(self._delay * 2, self._at_most)
-        self._pause(reason)
+        self._note(reason)
+        if self._held() is None:
+            self._pause(reason)
         self._changed()
 
     def _pause(self, reason: str) -> None:
         if self.paused != reason:
+            self.paused_at = self.paused_at or self._clock()
             self.paused = reason
             self._emit(DestinationPaused(name=self._name, reason=reason))
 
     def _resume(self) -> None:
-        self.paused = self._refused = None
+        self.paused = self.paused_at = self._refused = None
         self.resumed_at = self._clock()
+        self._note(None)
         self._emit(DestinationResumed(name=self._name))
+
+
+def _told(pause: Pause) -> str:
+    """A person's pause in words."""
+    return f"paused by {pause.by}" + (f": {pause.reason}" if pause.reason else "")

@@ -2,8 +2,8 @@
 
 A lane sleeps until something calls for it: a commit (:meth:`Lane.wake`), the end of a send, the moment that a command
 is due, the next token, the next probe. A slow poll stands behind these for what other processes wrote to the store.
-What it sends passes the destination's gate (:mod:`gateway.delivery.gate`) and costs a token of its bucket
-(:mod:`gateway.delivery.pacing`).
+What it sends passes the destination's gate (:mod:`gateway.delivery.gate`) and costs a token of its address's bucket
+(:mod:`gateway.delivery.allowance`).
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ from gateway.delivery import (
     ResultLost,
     StoreFailed,
     Stumbled,
-    pacing,
 )
+from gateway.delivery.allowance import Allowance, Allowances, Taken
 from gateway.delivery.gate import Gate, Where
 from gateway.delivery.lookups import Lookups
+from gateway.delivery.pauses import Pauses
 from gateway.delivery.retry import Acceptance, decide, disliked, outcome_of, trying_since
 from gateway.delivery.verify import Events
 from gateway.errors import (
@@ -71,7 +72,6 @@ class Terms(msgspec.Struct, frozen=True, kw_only=True):
     lease: timedelta
     margin: float
     """By how much a lease must outlast a send: time to record its result, and for clocks to differ."""
-    max_in_flight: int
     backoff: Backoff
     look_up_after: timedelta
     """Between an unknown outcome and its lookup."""
@@ -95,6 +95,8 @@ class Lane:
         client: Sender,
         destination: Callable[[], Destination | None],
         credential: Callable[[str], str | None],
+        allowances: Allowances,
+        pauses: Pauses,
         terms: Terms,
     ) -> None:
         self.name = name
@@ -104,9 +106,9 @@ class Lane:
         """Something may be claimable: worth a claim without asking first."""
         self._stopping = False
         self._sends: set[asyncio.Task[None]] = set()
-        self._most = 1
-        self._bucket: pacing.Bucket | None = None
-        self._bucket_of: tuple[float, int] | None = None
+        self._allowances = allowances
+        self._allowance: Allowance | None = None
+        """That of the address, as of the last look."""
         self._store_retry = 0.0
         self._closed_until = -math.inf
         """The store is left alone until this moment of the monotonic clock."""
@@ -116,6 +118,8 @@ class Lane:
             find=destination,
             credential=credential,
             spend=self._spend,
+            held=lambda: pauses.of(name),
+            note=lambda reason: pauses.note(name, reason),
             changed=self.wake,
             emit=terms.emit,
             every=terms.probe_every,
@@ -135,7 +139,24 @@ class Lane:
             ended=self.wake,
             terms=terms,
         )
+        if (own := pauses.own(name)) is not None:
+            self.adopt(own.reason or "")
         self._loop = asyncio.create_task(self._run(), name=f"lane {name}")
+
+    def adopt(self, reason: str) -> None:
+        """The gate of another process, or of another life, has closed. Never blocks."""
+        self._gate.adopt(reason)
+
+    def lift(self) -> None:
+        """That the gate is closed was ended elsewhere. Never blocks."""
+        self._gate.lift()
+
+    async def probe(self) -> DeliveryError | None:
+        """Probe now: None where it passes, which also ends a pause for a refused token.
+
+        :raises SettingsError: the destination is not named, or has no token.
+        """
+        return await self._gate.ask()
 
     def wake(self) -> None:
         """Something was committed for this destination, or its settings changed. Never blocks."""
@@ -155,14 +176,15 @@ class Lane:
                 self._follow(self._settle(claim, error))
 
     def status(self) -> dict[str, object]:
-        """``{"paused": reason | None, "in_flight": int, "tokens": int, "rate": requests a second now}``."""
-        now = self._terms.monotonic()
-        bucket = None if self._bucket is None else pacing.refilled(self._bucket, now)
+        """``{"paused": reason | None, "paused_since": moment | None, "in_flight": int, "tokens": int, "rate": float}``;
+        tokens and rate (requests a second now) are those of the address."""
+        allowance = self._allowance
         return {
             "paused": self._gate.paused,
+            "paused_since": self._gate.paused_at,
             "in_flight": len(self._sends),
-            "tokens": 0 if bucket is None else pacing.available(bucket, now),
-            "rate": 0.0 if bucket is None else round(bucket.pace, 3),
+            "tokens": 0 if allowance is None else allowance.tokens,
+            "rate": 0.0 if allowance is None else round(allowance.rate, 3),
         }
 
     def stop(self) -> None:
@@ -215,27 +237,34 @@ class Lane:
         assert self._gate.where is not None
         if now < self._closed_until:
             return self._closed_until - now
-        bucket = self._bucket_for(self._gate.where.destination, now)
-        most = 1 if self._gate.trial else self._most
-        if len(self._sends) >= most:
+        self._allowance = allowance = self._allowances.of(self._gate.where.destination)
+        if self._gate.trial and self._sends:
             return terms.poll  # the end of a send wakes the lane
-        room = min(most - len(self._sends), pacing.available(bucket, now), BATCH)
-        if room <= 0:
-            return pacing.wait(bucket, now)
+        if allowance.full(self.wake):
+            return terms.poll
+        if (wait := allowance.wait()) > 0:
+            return wait
         if not self._work:
             ahead = await self._ahead()
             if ahead > 0:
                 return min(ahead, terms.poll)
+        taken = allowance.take(1 if self._gate.trial else BATCH)
+        if not taken.n:
+            return 0.0  # another lane of this address was quicker
         self._work = False  # before the claim: what is committed during it sets it again
-        claimed = await self._store.claim(self.name, limit=room, lease=terms.lease, now=terms.clock())
+        claims: Sequence[Claim] = ()
+        try:
+            claimed = await self._store.claim(self.name, limit=taken.n, lease=terms.lease, now=terms.clock())
+            claims = claimed.claims
+        finally:
+            allowance.give_back(taken, taken.n - len(claims))
         self._store_retry = 0.0
-        claims = claimed.claims
         for ended in claimed.ended:
             terms.emit(CommandEnded(command=ended))
         if not claims:
             return min(max(await self._ahead(), _SOON), terms.poll)
-        self._begin(claims)
-        self._work = self._work or len(claims) == room
+        self._begin(claims, taken, allowance)
+        self._work = self._work or len(claims) == taken.n
         return 0.0
 
     async def _ahead(self) -> float:
@@ -249,40 +278,19 @@ class Lane:
         self._closed_until = self._terms.monotonic() + self._store_retry
         return self._store_retry
 
-    def _bucket_for(self, destination: Destination, now: float) -> pacing.Bucket:
-        limits = (destination.rate, destination.burst)
-        if self._bucket is None or self._bucket_of != limits:
-            self._most = pacing.concurrency(destination.burst, self._terms.max_in_flight)
-            # two more than may be sent: a probe and a lookup
-            self._bucket = pacing.opened(
-                rate=destination.rate, burst=destination.burst, in_flight=self._most + 2, now=now
-            )
-            self._bucket_of = limits
-        return self._bucket
-
     async def _spend(self, destination: Destination) -> None:
-        """Wait for a token and take it: what a probe costs, or a lookup."""
-        while True:
-            now = self._terms.monotonic()
-            bucket = self._bucket_for(destination, now)
-            if pacing.available(bucket, now):
-                self._bucket = pacing.take(bucket, 1, now)
-                return
-            await asyncio.sleep(pacing.wait(bucket, now))
+        await self._allowances.of(destination).spend()
 
     # -- sending -------------------------------------------------------------------------------------------------------
 
-    def _begin(self, claims: Sequence[Claim]) -> None:
-        """Send as many as the tokens still allow; a 429, a refusal or a stop may have come during the claim."""
-        now, where = self._terms.monotonic(), self._gate.where
-        n = 0
-        if self._gate.open and self._bucket is not None:
-            n = min(len(claims), pacing.available(self._bucket, now))
-            self._bucket = pacing.take(self._bucket, n, now)
-        for index, claim in enumerate(claims):
-            if where is not None and index < n:
-                self._follow(self._deliver(claim, where))
+    def _begin(self, claims: Sequence[Claim], taken: Taken, allowance: Allowance) -> None:
+        """Send what was claimed, unless a 429, a refusal, a pause or a stop has come during the claim."""
+        where = self._gate.where
+        for claim in claims:
+            if where is not None and self._gate.open and allowance.holds(taken):
+                self._follow(self._deliver(claim, where, allowance))
             else:
+                allowance.done()
                 self._follow(self._give_back(claim))
 
     def _follow(self, work: Coroutine[Any, Any, None]) -> None:
@@ -300,10 +308,11 @@ class Lane:
         # without a due_at it keeps its own, and so its place among what is due
         await self._record(claim, None, Verdict(state=CommandState.PENDING))
 
-    async def _deliver(self, claim: Claim, where: Where) -> None:
+    async def _deliver(self, claim: Claim, where: Where, allowance: Allowance) -> None:
         command, terms = claim.command, self._terms
         at, began = terms.clock(), terms.monotonic()
         if self._left(claim, at) < self._client.longest:
+            allowance.done()
             await self._give_back(claim)
             return
         result: Acceptance | DeliveryError
@@ -316,6 +325,8 @@ class Lane:
         except Exception as error:  # a defect of the client: what left is not known
             terms.emit(Stumbled(where=f"sending to {self.name}", error=error))
             result = UnknownOutcome(f"sending broke off: {type(error).__name__}")
+        finally:
+            allowance.done()
         failure = result if isinstance(result, DeliveryError) else None
         attempt = Attempt(
             number=command.attempts,
@@ -346,8 +357,8 @@ class Lane:
         return self._decide(result, command, await self._trying_since(command))
 
     def _throttled(self, error: Throttled) -> None:
-        if self._bucket is not None:
-            self._bucket = pacing.slow(self._bucket, self._terms.monotonic(), error.retry_after)
+        if self._allowance is not None:
+            self._allowance.throttled(error)
 
     async def _settle(self, claim: Claim, error: UnknownOutcome) -> None:
         command, now = claim.command, self._terms.clock()

@@ -6,7 +6,7 @@ was in flight when it began, plus what was taken in it: ``in_flight + burst + ra
 
 * the burst is smaller than the server's by what may be in flight (:func:`concurrency`): a connection that takes its
   time, an answer that is late or a pause of this process delays requests, and never adds to them;
-* the rate is 1 % below the server's. Two clocks that NTP disciplines differ in speed by at most 0.1 % (it slews by
+* the rate is 0.5 % below the server's. Two clocks that NTP disciplines differ in speed by at most 0.1 % (it slews by
   500 ppm), the rest is for a server that counts coarsely;
 * a new bucket is empty: what the process before this one sent is not known. Nor does it matter how often it restarts.
 
@@ -24,7 +24,7 @@ import math
 
 import msgspec
 
-MARGIN = 0.01
+MARGIN = 0.005
 """The part of the documented rate that is left unused."""
 RECOVERY = 60.0
 """Seconds that the rate would take from 0 back to what is configured; from half of it, half as long."""
@@ -106,6 +106,12 @@ def take(bucket: Bucket, n: int, now: float) -> Bucket:
     if n > int(full.tokens + _DUST):
         raise ValueError(f"{n} tokens from a bucket that holds {full.tokens:.3f}")
     return msgspec.structs.replace(full, tokens=max(0.0, full.tokens - n))
+
+
+def give_back(bucket: Bucket, n: int, now: float) -> Bucket:
+    """The bucket after ``n`` tokens that were taken and not used came back."""
+    full = refilled(bucket, now)
+    return msgspec.structs.replace(full, tokens=min(float(full.burst), full.tokens + n))
 
 
 def wait(bucket: Bucket, now: float) -> float:

@@ -174,6 +174,8 @@ async def test_a_probe_that_takes_too_long_closes_the_gate(stage: Stage):
             find=lambda: destination,
             credential=stage.tokens.get,
             spend=free,
+            held=lambda: None,
+            note=lambda reason: None,
             changed=lambda: None,
             emit=stage.emit,
             every=NEVER,

@@ -18,7 +18,7 @@ def bucket(*, rate: float = 100.0, burst: int = 500, in_flight: int = 64, now: f
 def test_a_new_bucket_is_empty_and_slightly_slower_than_the_server():
     fresh = bucket()
     assert pacing.available(fresh, 0.0) == 0
-    assert fresh.rate == 99.0
+    assert fresh.rate == 99.5
     assert fresh.burst == 436
 
 
@@ -30,7 +30,7 @@ def test_it_fills_up_to_its_burst():
 def test_take_spends_and_refuses_what_is_not_there():
     spent = pacing.take(bucket(), 90, 1.0)
     assert pacing.available(spent, 1.0) == 9
-    with pytest.raises(ValueError, match=r"10 tokens from a bucket that holds 9\.000"):
+    with pytest.raises(ValueError, match=r"10 tokens from a bucket that holds 9\.500"):
         pacing.take(spent, 10, 1.0)
 
 
@@ -145,7 +145,7 @@ def test_the_simulated_server_does_refuse_a_bucket_of_its_own_size():
 def test_a_429_empties_it_until_retry_after_has_passed():
     slowed = pacing.slow(bucket(), 10.0, 3.0)
     assert pacing.available(slowed, 12.999) == 0
-    assert pacing.wait(slowed, 10.0) == pytest.approx(3.0 + 1 / 49.5, rel=1e-3)
+    assert pacing.wait(slowed, 10.0) == pytest.approx(3.0 + 1 / 49.75, rel=1e-3)
     assert pacing.available(slowed, 13.1) == 4
 
 
@@ -162,7 +162,7 @@ def test_retry_after_is_bounded(given_: float, kept: float):
 def test_the_rate_halves_once_for_what_was_in_flight_together():
     slowed = pacing.slow(bucket(), 10.0, 2.0)
     again = pacing.slow(slowed, 10.5, 5.0)
-    assert slowed.pace == again.pace == 49.5
+    assert slowed.pace == again.pace == 49.75
     assert again.not_before == 15.5
     assert pacing.slow(again, 11.0, 0.5).not_before == 15.5
 
@@ -173,16 +173,16 @@ def test_the_rate_halves_again_after_the_pause_down_to_a_floor():
         state = pacing.slow(state, now, 0.1)
         paces.append(state.pace)
         now = state.not_before
-    assert paces[:3] == pytest.approx([49.5, 24.75, 12.375])
-    assert paces[-1] == pytest.approx(99 / 32)
+    assert paces[:3] == pytest.approx([49.75, 24.875, 12.4375])
+    assert paces[-1] == pytest.approx(99.5 / 32)
 
 
 def test_the_rate_climbs_back_in_a_straight_line():
     slowed = pacing.slow(bucket(), 0.0, 1.0)
-    assert pacing.refilled(slowed, 1.0).pace == 49.5
-    assert pacing.refilled(slowed, 16.0).pace == pytest.approx(74.25)
-    assert pacing.refilled(slowed, 31.0).pace == pytest.approx(99.0)
-    assert pacing.refilled(slowed, 500.0).pace == pytest.approx(99.0)
+    assert pacing.refilled(slowed, 1.0).pace == 49.75
+    assert pacing.refilled(slowed, 16.0).pace == pytest.approx(74.625)
+    assert pacing.refilled(slowed, 31.0).pace == pytest.approx(99.5)
+    assert pacing.refilled(slowed, 500.0).pace == pytest.approx(99.5)
 
 
 @given(steps=st.lists(st.floats(0.001, 20), min_size=1, max_size=20))
