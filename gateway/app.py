@@ -66,7 +66,7 @@ class Gateway:
         self.credential = Credentials(settings.environ)
         self.ruleset = ruleset or load_rules(settings)
         self.telemetry = Telemetry()
-        self.store: Store = open_store(settings.store)
+        self.store: Store = open_store(settings.store, identify_gap=settings.identify_gap)
         self.versions = Versions(self.store, environ=settings.environ)
         self._removed: dict[str, Destination] = {}
         """Destinations that the rules named before, as they were."""
@@ -81,6 +81,7 @@ class Gateway:
             max_in_flight=settings.connections,
             give_up_after=settings.give_up,
             grace=settings.grace,
+            clock=now,
         )
         self.api_client = APIClient(credential=self.credential)
         self.fetcher = Fetcher(

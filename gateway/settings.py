@@ -204,6 +204,12 @@ SETTINGS: tuple[Setting, ...] = (
         help="A command that could not be delivered for so long has failed.",
     ),
     Setting(
+        name="GATEWAY_IDENTIFY_GAP",
+        default="500ms",
+        read=length,
+        help="How long a command waits after its identify was accepted: Intilery needs a moment to know the customer.",
+    ),
+    Setting(
         name="GATEWAY_GRACE",
         default="10s",
         read=length,
@@ -271,6 +277,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     body_timeout: timedelta
     connections: int
     give_up: timedelta
+    identify_gap: timedelta
     grace: timedelta
     url: str | None
     intilery_url: str

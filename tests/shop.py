@@ -8,6 +8,7 @@ import hashlib
 import hmac
 import json
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -103,11 +104,18 @@ def environ(folder: Path, *, intilery: str = "http://127.0.0.1:1", **more: str) 
     }
 
 
-def shop_app(folder: Path, *, intilery: str = "http://127.0.0.1:1", **more: str) -> Starlette:
+def utc_now() -> datetime:
+    """The clock on the wall."""
+    return datetime.now(UTC)
+
+
+def shop_app(
+    folder: Path, *, intilery: str = "http://127.0.0.1:1", now: Callable[[], datetime] = utc_now, **more: str
+) -> Starlette:
     """The service for the shop, its rules written where there are none yet."""
     if not (folder / "rules").exists():
         write_rules(folder / "rules")
-    return create_app(Settings.from_environ(environ(folder, intilery=intilery, **more)))
+    return create_app(Settings.from_environ(environ(folder, intilery=intilery, **more)), now=now)
 
 
 def gateway_of(app: Starlette) -> Gateway:

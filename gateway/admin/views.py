@@ -6,9 +6,10 @@ Moments are ISO 8601 in UTC with milliseconds. What is None is left out, but for
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -20,13 +21,15 @@ from gateway.inbound.arrival import retraced, retranslated
 from gateway.inbound.batches import store_all, taken_apart
 from gateway.inbound.thin import is_final
 from gateway.intilery.contract import timestamp
-from gateway.model import Attempt, Command, Fetched, Fetching, MappingProblem, Webhook, WebhookState
+from gateway.model import Attempt, Command, CommandState, Fetched, Fetching, MappingProblem, Webhook, WebhookState
 from gateway.rules import Ruleset, Translation
 from gateway.rules.fetches import FetchRequest
 from gateway.store import CommandFilter, Reception, Retranslation, Store, WebhookFilter
 
 View = dict[str, Any]
 """A JSON object, its numbers exact."""
+
+_NEVER_LEFT = frozenset({CommandState.SUPPRESSED, CommandState.EXPIRED, CommandState.CANCELLED})
 
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
 encode = msgspec.json.Encoder(decimal_format="number").encode
@@ -69,7 +72,6 @@ async def webhook(store: Store, versions: Versions, id: str) -> View:
         view["fetches"] = [fetched_row(one) for one in fetching.fetches]
         if found.state is WebhookState.FETCHING:
             view["next_try"] = timestamp(fetching.due_at or fetching.since)
-    view |= await _trace(versions, found, fetching)
     made: list[View] = []
     asked = Asked(limit=500)
     while True:
@@ -78,6 +80,7 @@ async def webhook(store: Store, versions: Versions, id: str) -> View:
         if page.next is None:
             break
         asked = Asked(limit=500, cursor=page.next)
+    view |= await _trace(versions, found, fetching, {row["id"]: row for row in made})
     view["commands"] = made[::-1]
     return view
 
@@ -280,9 +283,17 @@ def problem_row(problem: MappingProblem) -> View:
     return view | ({"element": problem.element} if problem.element else {})
 
 
-def trace_rows(translation: Translation) -> list[View]:
-    """What each rule did, in the order of the file."""
-    return [{"rule": line.rule, "matched": line.matched, "why": line.why} for line in translation.trace]
+def trace_rows(translation: Translation, became: Mapping[str, View] = MappingProxyType({})) -> list[View]:
+    """What each rule did, in the order of the file; and which of its commands never left, by what they ``became``."""
+    told = {command.id: command.reason for command in translation.commands}
+    rows: list[View] = []
+    for line in translation.trace:
+        why = line.why
+        for row in (became[id] for id in line.commands if id in became):
+            if row["state"] in _NEVER_LEFT and row.get("reason") != told.get(row["id"]):
+                why += f"; {row['command']} to '{row['user_id']}' was {row['state']}: {row.get('reason')}"
+        rows.append({"rule": line.rule, "matched": line.matched, "why": why})
+    return rows
 
 
 async def _command_with_attempts(store: Store, command: Command) -> View:
@@ -291,7 +302,7 @@ async def _command_with_attempts(store: Store, command: Command) -> View:
     return view
 
 
-async def _trace(versions: Versions, webhook: Webhook, fetching: Fetching | None) -> View:
+async def _trace(versions: Versions, webhook: Webhook, fetching: Fetching | None, became: Mapping[str, View]) -> View:
     """``{"trace": [...], "trace_missing"?: why there is none, "warnings"?: [what filters could not read]}``."""
     if webhook.state is WebhookState.FETCHING:
         return _untraced("what it points to is being fetched; its rules run when that is there")
@@ -306,7 +317,7 @@ async def _trace(versions: Versions, webhook: Webhook, fetching: Fetching | None
         lacking = webhook.state is WebhookState.UNTRANSLATABLE and fetching is not None
         return _untraced("what it points to was not fetched") if lacking else {"trace": []}
     warnings = [problem_row(problem) for problem in translation.warnings]
-    return {"trace": trace_rows(translation)} | ({"warnings": warnings} if warnings else {})
+    return {"trace": trace_rows(translation, became)} | ({"warnings": warnings} if warnings else {})
 
 
 def _untraced(why: str) -> View:

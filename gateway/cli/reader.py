@@ -189,7 +189,7 @@ class StoreReader:
         from gateway.store import open_store
 
         async def ask() -> T:
-            store = open_store(self._settings.store)
+            store = open_store(self._settings.store, identify_gap=self._settings.identify_gap)
             await store.open(serving=False)
             try:
                 return await question(store)

@@ -57,6 +57,8 @@ class TraceLine(msgspec.Struct, frozen=True, kw_only=True):
     rule: str
     matched: bool
     why: str
+    commands: tuple[str, ...] = ()
+    """The ids of those that it made."""
 
 
 class Translation(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -212,9 +212,10 @@ class _Run:
         # Lists are tested by their elements, and the rest is rare: every rule looks for itself.
         return self.source.rules
 
-    def _line(self, rule: Rule, matched: bool, why: str) -> None:
+    def _line(self, rule: Rule, matched: bool, why: str, made: Iterable[Command] = ()) -> None:
         if self.trace:
-            self.lines.append(TraceLine(rule=rule.name, matched=matched, why=why))
+            ids = tuple(command.id for command in made)
+            self.lines.append(TraceLine(rule=rule.name, matched=matched, why=why, commands=ids))
 
     def _rule(self, rule: Rule) -> None:
         scope = self.scope
@@ -232,8 +233,9 @@ class _Run:
         scope.rule = ""
         if self.trace:
             commands, errors, cancellations = before
-            words = _outcome(self.commands[commands:], self.errors[errors:], self.cancellations[cancellations:])
-            self._line(rule, True, words)
+            made = self.commands[commands:]
+            words = _outcome(made, self.errors[errors:], self.cancellations[cancellations:])
+            self._line(rule, True, words, made)
 
     def _make(self, rule: Rule, element: str, keys: set[str] | None) -> None:
         """The commands of one element; its mapping error stops nothing else."""
