@@ -11,10 +11,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admin import history, views
+from gateway.admin import history, replaying, views
 from gateway.admin.access import Access
 from gateway.admin.acting import ActRequest, SettleRequest, act, settling
-from gateway.admin.filters import command_filter, page, webhook_filter
+from gateway.admin.filters import by_cause, command_filter, page, webhook_filter
 from gateway.admin.openapi import openapi
 from gateway.admin.trying import attempt_translation
 from gateway.admin.versions import Versions
@@ -77,14 +77,6 @@ class TryRequest(msgspec.Struct, forbid_unknown_fields=True):
     """Answers in place of what would be fetched, by name: any JSON; null says that it is not there."""
 
 
-class ReplayRequest(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of ``POST /api/replay``."""
-
-    id: str
-    fetch: bool = False
-    """Ask anew for what the webhook points to, instead of using what was fetched."""
-
-
 class API:
     """The endpoints of one gateway."""
 
@@ -102,6 +94,7 @@ class API:
             ("/api/commands/{id}", self.command),
             ("/api/rules", self.rules),
             ("/api/rules/{version}", self.rules_version),
+            ("/api/replays", self.replays),
             ("/api/status", self.status),
             ("/api/openapi.json", self.openapi),
         ]
@@ -137,15 +130,19 @@ class API:
         return guarded
 
     async def webhooks(self, request: Request) -> Response:
-        filter_, asked = webhook_filter(dict(request.query_params), now=self._running.now())
-        return as_json(await views.webhooks(self._running.store, filter_, asked))
+        params = dict(request.query_params)
+        listed = views.causes if by_cause(params) else views.webhooks
+        filter_, asked = webhook_filter(params, now=self._running.now())
+        return as_json(await listed(self._running.store, filter_, asked))
 
     async def webhook(self, request: Request) -> Response:
         return as_json(await views.webhook(self._running.store, self._running.versions, request.path_params["id"]))
 
     async def commands(self, request: Request) -> Response:
-        filter_, asked = command_filter(dict(request.query_params), now=self._running.now())
-        return as_json(await views.commands(self._running.store, filter_, asked))
+        params = dict(request.query_params)
+        listed = views.causes if by_cause(params) else views.commands
+        filter_, asked = command_filter(params, now=self._running.now())
+        return as_json(await listed(self._running.store, filter_, asked))
 
     async def command(self, request: Request) -> Response:
         return as_json(await views.command(self._running.store, request.path_params["id"]))
@@ -187,14 +184,16 @@ class API:
         )
 
     async def replay(self, request: Request) -> Response:
-        asked = await _decoded(request, ReplayRequest)
+        asked = await _decoded(request, replaying.ReplayRequest)
         running = self._running
+        portion = replaying.Portion(store=running.store, ruleset=running.ruleset, now=running.now, wake=running.wake)
         try:
-            done = await views.replay(running.store, running.ruleset, asked.id, now=running.now(), fetch=asked.fetch)
+            return as_json(await replaying.answer(portion, asked))
         except UnknownSource as error:
             return problem_response(409, "Conflict", str(error))
-        running.wake()
-        return as_json(done)
+
+    async def replays(self, request: Request) -> Response:
+        return as_json(await replaying.replays(self._running.store))
 
     async def retry(self, request: Request) -> Response:
         return await self._act(Act.RETRY, await _decoded(request, ActRequest))

@@ -73,6 +73,7 @@ WEBHOOK_FILTERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "since": ("since", str),
     "until": ("until", str),
     "text": ("text", str),
+    "command_state": ("command_state", _state_of(CommandState)),
 }
 COMMAND_FILTERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "state": ("state", _state_of(CommandState)),
@@ -82,10 +83,23 @@ COMMAND_FILTERS: Mapping[str, tuple[str, Callable[[str], Any]]] = {
     "rule": ("rule", str),
     "user": ("user", str),
     "webhook": ("webhook", str),
+    "type": ("event_type", str),
+    "rules_version": ("rules_version", str),
     "since": ("since", str),
     "until": ("until", str),
     "text": ("text", str),
 }
+
+
+def by_cause(asked: dict[str, str]) -> bool:
+    """Whether ``group=cause`` was asked for; it is taken out of ``asked``.
+
+    :raises UnreadableRequest: another grouping.
+    """
+    group = asked.pop("group", None)
+    if group not in (None, "cause"):
+        raise UnreadableRequest(f"group: {group[:80]!r} is not possible; allowed: cause")
+    return group is not None
 
 
 def webhook_filter(asked: Mapping[str, str], *, now: datetime) -> tuple[WebhookFilter, Asked]:

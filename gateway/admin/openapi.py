@@ -30,6 +30,7 @@ _HELP = {
     "since": "From this moment on: 2026-01-05T10:00:00Z, or a length of time ago: 2h.",
     "until": "Before this moment.",
     "text": "Only those that hold this text.",
+    "command_state": "Only those that have a command in this state.",
     "destination": "Only those for this destination.",
     "command": "send_email, send_sms, send_print, send_push, start_journey, identify or track.",
     "webhook": "Only those of this webhook (its id).",
@@ -51,7 +52,7 @@ def openapi() -> Schema:
         "paths": {
             "/api/webhooks": {
                 "get": _operation(
-                    "List webhooks, newest first", _page("WebhookRow"), parameters=_query(WEBHOOK_FILTERS)
+                    "List webhooks, newest first", _listed("WebhookRow"), parameters=[*_query(WEBHOOK_FILTERS), _GROUP]
                 )
             },
             "/api/webhooks/{id}": {
@@ -64,7 +65,7 @@ def openapi() -> Schema:
             },
             "/api/commands": {
                 "get": _operation(
-                    "List commands, newest first", _page("CommandRow"), parameters=_query(COMMAND_FILTERS)
+                    "List commands, newest first", _listed("CommandRow"), parameters=[*_query(COMMAND_FILTERS), _GROUP]
                 )
             },
             "/api/commands/{id}": {
@@ -103,18 +104,8 @@ def openapi() -> Schema:
                     missing=True,
                 )
             },
-            "/api/replay": {
-                "post": _operation(
-                    "Run the rules of today over a stored webhook; what was delivered stays",
-                    _ref("Replayed"),
-                    body=_object(
-                        ("id",),
-                        id=_TEXT,
-                        fetch={"type": "boolean", "description": "Ask anew for what the webhook points to."},
-                    ),
-                    missing=True,
-                )
-            },
+            "/api/replay": _replay(),
+            "/api/replays": {"get": _operation("The newest replays of many webhooks", _page("Replay"))},
             "/api/commands/retry": _acting("Send commands again that are held, have failed or are unknown"),
             "/api/commands/cancel": _acting("Drop commands that have not left, are held, have failed or are unknown"),
             "/api/commands/settle": _acting(
@@ -303,6 +294,40 @@ def _schemas() -> dict[str, Schema]:
             webhooks={**_list(_TEXT), "description": "Of a batch that was kept whole: the elements' ids."},
             **{name: _list(_TEXT) for name in ("created", "replaced", "withdrawn", "kept")},
         ),
+        "Replay": _object(
+            ("replay", "began_at", "asked", "total", "done", "finished", "counts"),
+            replay={"type": "string", "description": "Its id, for resume."},
+            began_at=_MOMENT,
+            finished_at=_MOMENT,
+            asked={"type": "object"},
+            total={**_WHOLE, "description": "Webhooks that the filter found when it began."},
+            done=_WHOLE,
+            finished={"type": "boolean"},
+            counts={
+                "type": "object",
+                "additionalProperties": _WHOLE,
+                "description": "Webhooks, and commands created, replaced, withdrawn, kept, sent_again, not_done.",
+            },
+            problems=_list(_object(("id", "reason"), id=_TEXT, reason=_TEXT)),
+            rules_version=_TEXT,
+        ),
+        "ReplayCount": _object(
+            ("dry_run", "total", "older", "rate"),
+            dry_run={"const": True},
+            total=_WHOLE,
+            older={**_WHOLE, "description": "Webhooks that are left out for their age."},
+            rate={"type": "number", "description": "Commands a second."},
+        ),
+        "Cause": _object(
+            ("state", "source", "rule", "cause", "count", "example", "newest"),
+            state=_TEXT,
+            source=_TEXT,
+            rule=_TEXT,
+            cause={"type": "string", "description": "The reason, with … for what differs from one to the next."},
+            count=_WHOLE,
+            example={"type": "string", "description": "The id of the newest."},
+            newest=_MOMENT,
+        ),
         "Acted": _object(
             ("act", "dry_run", "count", "commands", "refused"),
             act={"enum": list(Act)},
@@ -324,6 +349,12 @@ def _schemas() -> dict[str, Schema]:
     }
 
 
+_GROUP: Schema = {
+    "name": "group",
+    "in": "query",
+    "description": "cause: how many are in one state for one reason, the most frequent first, instead of the rows.",
+    "schema": {"enum": ["cause"]},
+}
 _ID: Schema = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
 
 
@@ -348,6 +379,41 @@ def _operation(
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
+
+
+def _replay() -> Schema:
+    """One webhook again, or many."""
+    body = _object(
+        (),
+        id={"type": "string", "description": "One webhook."},
+        fetch={"type": "boolean", "description": "With id: ask anew for what the webhook points to."},
+        filter={
+            "type": "object",
+            "description": "Many webhooks.",
+            "properties": {name: {"type": "string", "description": _HELP[name]} for name in WEBHOOK_FILTERS},
+            "additionalProperties": False,
+        },
+        all={"type": "boolean", "description": "Instead of a filter: every webhook."},
+        do={
+            "enum": ["retranslate", "retry"],
+            "description": "Run the rules of today (unless given), or send failed commands again as they are.",
+        },
+        max_age={"type": "string", "description": "Older webhooks are left out: 7d, unless this or since is given."},
+        rate={"type": "number", "description": "Commands a second at most; half of the slowest destination's rate."},
+        dry_run={"type": "boolean", "description": "Only count."},
+        resume={"type": "string", "description": "Go on with the replay of this id."},
+        seconds={"type": "number", "description": "How long to work before answering; 2 unless given, 20 at most."},
+    )
+    answer = {"oneOf": [_ref("Replayed"), _ref("Replay"), _ref("ReplayCount")]}
+    operation = _operation(
+        "Run the rules of today over stored webhooks; what was delivered stays. Of many, a portion: ask again with "
+        "resume until it is finished",
+        answer,
+        body=body,
+        missing=True,
+    )
+    operation["responses"]["409"] = _problem()
+    return {"post": operation}
 
 
 def _acting(summary: str, **required: Schema) -> Schema:
@@ -390,6 +456,11 @@ def _query(names: Iterable[str]) -> list[Schema]:
 
 def _page(row: str) -> Schema:
     return _object(("items", "next"), items=_list(_ref(row)), next={"type": ["string", "null"]})
+
+
+def _listed(row: str) -> Schema:
+    """Rows, or causes where those are asked for."""
+    return {"oneOf": [_page(row), _page("Cause")]}
 
 
 def _ref(name: str) -> Schema:

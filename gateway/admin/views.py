@@ -6,7 +6,7 @@ Moments are ISO 8601 in UTC with milliseconds. What is None is left out, but for
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from types import MappingProxyType
@@ -17,14 +17,12 @@ import msgspec
 from gateway.admin.filters import Asked
 from gateway.admin.versions import Versions
 from gateway.errors import UnknownSource, Unparseable, UnreadableRequest
-from gateway.inbound.arrival import retraced, retranslated
-from gateway.inbound.batches import store_all, taken_apart
-from gateway.inbound.thin import is_final
+from gateway.inbound.arrival import retraced
 from gateway.intilery.contract import timestamp
 from gateway.model import Attempt, Command, CommandState, Fetched, Fetching, MappingProblem, Webhook, WebhookState
-from gateway.rules import Ruleset, Translation
+from gateway.rules import Translation
 from gateway.rules.fetches import FetchRequest
-from gateway.store import CommandFilter, Reception, Retranslation, Store, WebhookFilter
+from gateway.store import Cause, CommandFilter, Store, WebhookFilter
 
 View = dict[str, Any]
 """A JSON object, its numbers exact."""
@@ -52,6 +50,12 @@ async def commands(store: Store, filter: CommandFilter, asked: Asked) -> View:
     except ValueError as error:  # a cursor that no list gave
         raise UnreadableRequest(str(error)) from error
     return {"items": [command_row(command) for command in page.items], "next": page.next}
+
+
+async def causes(store: Store, filter: WebhookFilter | CommandFilter, asked: Asked) -> View:
+    """``{"items": [state, source, rule, cause, count, example, newest], "next": null}``, the most frequent first."""
+    found = await store.causes(filter, limit=asked.limit)
+    return {"items": [cause_row(cause) for cause in found], "next": None}
 
 
 async def webhook(store: Store, versions: Versions, id: str) -> View:
@@ -93,72 +97,6 @@ async def command(store: Store, id: str) -> View:
     return await _command_with_attempts(store, await store.command(id))
 
 
-async def replay(store: Store, ruleset: Ruleset, id: str, *, now: datetime, fetch: bool = False) -> View:
-    """Run the rules of today over a stored webhook; what has not left is replaced, what was delivered stays.
-
-    What was fetched for it is used again, unless ``fetch`` says to ask anew. Where something has to be asked, the
-    webhook is ``fetching`` again, its commands stay as they are until it is there, and the gateway goes on with it.
-
-    A batch that was kept whole, and that the rules of today can take apart, becomes a webhook for each element.
-
-    ``{"id", "state", "reason"?, "errors", "rules_version", "webhooks"?, "created", "replaced", "withdrawn", "kept"}``,
-    ``webhooks`` as ids of the elements, the last four as ids of commands.
-
-    :raises NotFound: no such webhook.
-    :raises UnknownSource: the rules have no such source.
-    """
-    webhook = await store.webhook(id)
-    if (apart := taken_apart(ruleset, webhook, now=now)) is not None:
-        return await _replay_apart(store, ruleset, webhook, apart, now=now)
-    kept = None if fetch else await store.fetching(id)
-    reception = retranslated(ruleset, webhook, now=now, fetching=kept)
-    if isinstance(reception, Reception):
-        done = await store.retranslate(reception, now=now)
-        webhook = reception.webhook
-    else:
-        answered = () if kept is None else tuple(one for one in kept.fetches if is_final(one))
-        await store.note_fetching(id, Fetching(since=now, due_at=now, fetches=answered), again=True)
-        done = Retranslation()
-        webhook = msgspec.structs.replace(webhook, state=WebhookState.FETCHING, reason=None, errors=())
-    return _replayed(webhook, done)
-
-
-async def _replay_apart(
-    store: Store, ruleset: Ruleset, webhook: Webhook, apart: Iterator[Reception], *, now: datetime
-) -> View:
-    stored, failed = await store_all(store, apart)
-    if failed is not None:
-        raise failed
-    whole = msgspec.structs.replace(
-        webhook,
-        state=WebhookState.IGNORED,
-        reason=f"its {len(stored)} elements are webhooks of their own now",
-        errors=(),
-        matched=(),
-        rules_version=ruleset.version.version,
-    )
-    done = await store.retranslate(Reception(webhook=whole), now=now)
-    created = [command.id for one in stored if not one.receipt.duplicate for command in one.reception.commands]
-    view = _replayed(whole, msgspec.structs.replace(done, created=tuple(created)))
-    return view | {"webhooks": [one.receipt.webhook_id for one in stored]}
-
-
-def _replayed(webhook: Webhook, done: Retranslation) -> View:
-    return _present(
-        {
-            "id": webhook.id,
-            "state": webhook.state.value,
-            "reason": webhook.reason,
-            "errors": [problem_row(problem) for problem in webhook.errors],
-            "rules_version": webhook.rules_version,
-            "created": list(done.created),
-            "replaced": list(done.replaced),
-            "withdrawn": list(done.withdrawn),
-            "kept": list(done.kept),
-        }
-    )
-
-
 def tried(source: str, translation: Translation | Unparseable, fetches: Sequence[View] = ()) -> View:
     """What a payload would become: the shape of ``gateway try --json``. ``fetches`` is what would be asked first."""
     view = _tried(source, translation)
@@ -167,7 +105,7 @@ def tried(source: str, translation: Translation | Unparseable, fetches: Sequence
 
 def wanted_row(request: FetchRequest, *, given: bool) -> View:
     """What would be fetched, and whether an answer was given in its place."""
-    return _present(
+    return present(
         {
             "name": request.fetch.name,
             "method": request.fetch.method,
@@ -218,12 +156,12 @@ def webhook_row(webhook: Webhook) -> View:
         "rules_version": webhook.rules_version,
         "repeats": webhook.repeats,
     }
-    return _present(view, always=("dedup_key", "event_type"))
+    return present(view, always=("dedup_key", "event_type"))
 
 
 def command_row(command: Command) -> View:
     """A command as it stands in a list."""
-    return _present(
+    return present(
         {
             "id": command.id,
             "webhook": command.webhook_id,
@@ -249,9 +187,22 @@ def command_row(command: Command) -> View:
     )
 
 
+def cause_row(cause: Cause) -> View:
+    """Webhooks or commands that are in one state for one reason."""
+    return {
+        "state": cause.state,
+        "source": cause.source,
+        "rule": cause.rule,
+        "cause": cause.cause,
+        "count": cause.count,
+        "example": cause.example,
+        "newest": timestamp(cause.newest),
+    }
+
+
 def attempt_row(attempt: Attempt) -> View:
     """One try at delivering a command."""
-    return _present(
+    return present(
         {
             "at": timestamp(attempt.at),
             "status": attempt.status,
@@ -274,7 +225,7 @@ def fetched_row(fetched: Fetched) -> View:
         "missing": fetched.missing or None,
         "message": fetched.message,
     }
-    return _present(view) | ({} if fetched.answer is None else {"answer": _decode(fetched.answer)})
+    return present(view) | ({} if fetched.answer is None else {"answer": _decode(fetched.answer)})
 
 
 def problem_row(problem: MappingProblem) -> View:
@@ -325,7 +276,7 @@ def _untraced(why: str) -> View:
 
 
 def _tried_command(command: Command) -> View:
-    return _present(
+    return present(
         {
             "rule": command.rule,
             "command": command.command,
@@ -354,5 +305,5 @@ def _moment(moment: datetime | None) -> str | None:
     return None if moment is None else timestamp(moment)
 
 
-def _present(view: View, *, always: tuple[str, ...] = ()) -> View:
+def present(view: View, *, always: tuple[str, ...] = ()) -> View:
     return {key: value for key, value in view.items() if value is not None or key in always}

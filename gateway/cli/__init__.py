@@ -18,8 +18,9 @@ from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
 from gateway.cli.new import new
 from gateway.cli.prune import prune
-from gateway.cli.reading import commands, replay, show, webhooks
+from gateway.cli.reading import commands, show, webhooks
 from gateway.cli.reference import reference
+from gateway.cli.replay import replay
 from gateway.cli.rules import check, test, try_
 from gateway.cli.sandbox import sandbox
 from gateway.cli.schema import schema

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
+import textwrap
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -9,6 +12,9 @@ from typing import Any
 import click
 import msgspec
 
+_SMALL = 6
+"""Columns that a flexible column keeps on the narrowest terminal."""
+_INDENT = 4
 _encode = msgspec.json.Encoder(decimal_format="number").encode
 _COLOURS = {
     "delivered": "green",
@@ -71,14 +77,64 @@ def printable(text: object) -> str:
     return "".join(char if char.isprintable() else f"\\x{ord(char):02x}" for char in str(text))
 
 
-def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Columns under their headers, each as wide as its widest cell; the last one is not padded."""
-    table = [tuple(headers), *(tuple(row) for row in rows)]
-    widths = [max(len(click.unstyle(row[column])) for row in table) for column in range(len(headers))]
+def cut(text: str, width: int | None) -> str:
+    """A text in so many columns, with ``…`` where something is left out."""
+    return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
+
+
+def room() -> int | None:
+    """The columns of the terminal that stdout is, or None where it is none."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+
+
+def print_table(
+    headers: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    *,
+    widths: Sequence[int] | None = None,
+    flexible: Sequence[str] = (),
+) -> list[int]:
+    """Columns under their headers, each as wide as its widest cell; the last one is not padded.
+
+    On a terminal that is too narrow, the columns whose headers are ``flexible`` become smaller and their texts are cut,
+    while the last one, where it is flexible, is told whole in lines of its own.
+
+    With the ``widths`` that a table before it gave, it is more of that table: no headers, and columns as wide as there.
+    """
+    table = [tuple(row) for row in rows]
+    if widths is None:
+        table.insert(0, tuple(headers))
+    least = widths or [0] * len(headers)
+    lengths = [[len(click.unstyle(cell)) for cell in row] for row in table]
+    found = [max(column) for column in zip(least, *lengths, strict=True)]
+    columns = room()
+    told = columns is not None and headers[-1] in flexible and _total(found) > columns
+    if columns is not None:
+        _shrink(found, [number for number, header in enumerate(headers[:-1]) if header in flexible], columns, told=told)
     for number, row in enumerate(table):
         cells = [
-            cell + " " * (width - len(click.unstyle(cell))) if column < len(row) - 1 else cell
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            cut(cell, width) if headers[column] in flexible and column < len(row) - 1 else cell
+            for column, (cell, width) in enumerate(zip(row, found, strict=True))
         ]
-        line = "  ".join(cells).rstrip()
-        click.echo(click.style(line, bold=True) if number == 0 else line)
+        padded = [cell + " " * (width - len(click.unstyle(cell))) for cell, width in zip(cells, found, strict=True)]
+        header = number == 0 and widths is None
+        padded[-1] = "" if told else cells[-1]
+        line = "  ".join(padded).rstrip()
+        click.echo(click.style(line, bold=True) if header else line)
+        if told and not header and columns is not None and cells[-1]:
+            indent = " " * _INDENT
+            click.echo(textwrap.fill(cells[-1], columns, initial_indent=indent, subsequent_indent=indent))
+    return found
+
+
+def _total(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
+
+
+def _shrink(widths: list[int], flexible: Sequence[int], columns: int, *, told: bool) -> None:
+    """Take from the widest of the flexible columns until all fit, or all of them are small."""
+    while flexible and _total(widths[:-1] if told else widths) > columns:
+        widest = max(flexible, key=widths.__getitem__)
+        if widths[widest] <= _SMALL:
+            return
+        widths[widest] -= 1

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from urllib.parse import quote
 
 import click
@@ -16,6 +16,9 @@ import msgspec
 
 from gateway.errors import GatewayError, NotFound, SettingsError, UnreadableRequest
 from gateway.settings import Settings
+
+if TYPE_CHECKING:
+    from gateway.rules import Ruleset
 
 View = dict[str, Any]
 T = TypeVar("T")
@@ -28,7 +31,8 @@ class Reader(Protocol):
     def webhooks(self, asked: Mapping[str, str]) -> View: ...
     def webhook(self, id: str) -> View: ...
     def commands(self, asked: Mapping[str, str]) -> View: ...
-    def replay(self, id: str, *, fetch: bool = False) -> View: ...
+    def replay(self, asked: Mapping[str, Any]) -> View: ...
+    def replays(self) -> View: ...
     def act(self, verb: str, asked: Mapping[str, Any]) -> View: ...
     def rules_versions(self, asked: Mapping[str, str]) -> View: ...
     def rules_version(self, version: str) -> View: ...
@@ -75,8 +79,11 @@ class ServerReader:
     def commands(self, asked: Mapping[str, str]) -> View:
         return self._ask("GET", "/api/commands", asked=asked)
 
-    def replay(self, id: str, *, fetch: bool = False) -> View:
-        return self._ask("POST", "/api/replay", body={"id": id} | ({"fetch": True} if fetch else {}))
+    def replay(self, asked: Mapping[str, Any]) -> View:
+        return self._ask("POST", "/api/replay", body=asked, timeout=600)
+
+    def replays(self) -> View:
+        return self._ask("GET", "/api/replays")
 
     def act(self, verb: str, asked: Mapping[str, Any]) -> View:
         return self._ask("POST", f"/api/commands/{verb}", body=asked, timeout=600)
@@ -129,6 +136,7 @@ class StoreReader:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._ruleset: Ruleset | None = None
         path = settings.store.removeprefix("sqlite:///")
         if path != settings.store and not Path(path).exists():
             raise SettingsError(f"--store {settings.store}: there is no such file; give --store, or --server URL")
@@ -136,8 +144,10 @@ class StoreReader:
     def webhooks(self, asked: Mapping[str, str]) -> View:
         from gateway.admin import filters, views
 
-        chosen, page = filters.webhook_filter(asked, now=_now())
-        return self._with(lambda store: views.webhooks(store, chosen, page))
+        given = dict(asked)
+        listed = views.causes if filters.by_cause(given) else views.webhooks
+        chosen, page = filters.webhook_filter(given, now=_now())
+        return self._with(lambda store: listed(store, chosen, page))
 
     def webhook(self, id: str) -> View:
         from gateway.admin import views
@@ -148,21 +158,31 @@ class StoreReader:
     def commands(self, asked: Mapping[str, str]) -> View:
         from gateway.admin import filters, views
 
-        chosen, page = filters.command_filter(asked, now=_now())
-        return self._with(lambda store: views.commands(store, chosen, page))
+        given = dict(asked)
+        listed = views.causes if filters.by_cause(given) else views.commands
+        chosen, page = filters.command_filter(given, now=_now())
+        return self._with(lambda store: listed(store, chosen, page))
 
-    def replay(self, id: str, *, fetch: bool = False) -> View:
-        from gateway.admin import views
+    def replay(self, asked: Mapping[str, Any]) -> View:
+        from gateway.admin import replaying
         from gateway.app import load_rules
 
-        ruleset = load_rules(self._settings)
+        request = msgspec.convert(asked, replaying.ReplayRequest)
+        if self._ruleset is None:
+            self._ruleset = load_rules(self._settings)
+        ruleset = self._ruleset
 
         async def again(store: Any) -> View:
             # The text first: the webhook will name this version.
             await store.remember_rules(ruleset.version)
-            return await views.replay(store, ruleset, id, now=_now(), fetch=fetch)
+            return await replaying.answer(replaying.Portion(store=store, ruleset=ruleset, now=_now), request)
 
         return self._with(again)
+
+    def replays(self) -> View:
+        from gateway.admin import replaying
+
+        return self._with(replaying.replays)
 
     def act(self, verb: str, asked: Mapping[str, Any]) -> View:
         from gateway.admin import acting

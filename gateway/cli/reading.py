@@ -1,18 +1,21 @@
-"""``gateway webhooks``, ``commands``, ``show`` and ``replay``: what came in and what became of it."""
+"""``gateway webhooks``, ``commands`` and ``show``: what came in and what became of it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
 from gateway.cli.output import (
+    cut,
     json_option,
     local_time,
     pretty,
     print_json,
+    print_line,
     print_table,
     printable,
     styled_state,
@@ -21,10 +24,14 @@ from gateway.cli.output import (
 from gateway.cli.reader import View, reader, reader_options
 from gateway.cli.short_ids import short_ids, whole_id
 
+FOLLOW_EVERY = 1.0
+"""Seconds between looks of ``--follow``."""
+_WATCHED = {"limit": "500"}
+"""So many of the newest are watched."""
 BODY_LINES = 20
 """Lines of a body that ``show`` prints."""
 
-_SINCE = "From this moment on: 2026-01-05T10:00:00Z, or a length of time ago: 2h, 7d."
+SINCE = "From this moment on: 2026-01-05T10:00:00Z, or a length of time ago: 2h, 7d."
 
 
 def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -33,11 +40,20 @@ def _page_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--limit", metavar="N", default="50", show_default=True, help="Rows of a page."),
         click.option("--text", metavar="TEXT", help="Only those that hold this text."),
         click.option("--until", metavar="MOMENT", help="Before this moment."),
-        click.option("--since", metavar="MOMENT", help=_SINCE),
+        click.option("--since", metavar="MOMENT", help=SINCE),
         click.option("--user", metavar="ID", help="Only those of this customer (userId)."),
         click.option("--rule", metavar="ID", help="Only those of this rule."),
         click.option("--source", metavar="NAME", help="Only those of this source."),
         click.option("--state", metavar="STATE", help="Only those in this state."),
+    ):
+        command = option(command)
+    return command
+
+
+def _list_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    for option in (
+        click.option("--follow", is_flag=True, help="Go on: print what comes in or changes, until Ctrl-C."),
+        click.option("--group", type=click.Choice(["cause"]), help="Count by state and cause, with an example each."),
     ):
         command = option(command)
     return command
@@ -52,44 +68,35 @@ def _asked(options: dict[str, Any]) -> dict[str, str]:
 @click.option("--type", "type", metavar="TYPE", help="Only those of this event type.")
 @click.option("--rules-version", metavar="VERSION", help="Only those that met this version of the rules.")
 @click.option("--errors/--no-errors", default=None, help="Only those with mapping errors, or only those without.")
-@click.option("--wide", is_flag=True, help="Whole ids.")
+@_list_options
+@click.option("--wide", is_flag=True, help="Whole ids, and the reason.")
 @reader_options
 @json_option
 def webhooks(
-    wide: bool, as_json: bool, server: str | None, store: str | None, errors: bool | None, **options: str | None
+    wide: bool,
+    as_json: bool,
+    server: str | None,
+    store: str | None,
+    errors: bool | None,
+    group: str | None,
+    follow: bool,
+    **options: str | None,
 ) -> None:
     """List webhooks, newest first.
 
     States: translated, unmatched, untranslatable, unparseable, ignored, fetching, quarantined.
 
     \b
-    Example:
+    Examples:
       gateway webhooks --source shopify --state unmatched --since 2d
+      gateway webhooks --errors --group cause
     """
     asked = _asked(options)
     if errors is not None:
         asked["errors"] = "true" if errors else "false"
-    page = reader(server=server, store=store).webhooks(asked)
-    if as_json:
-        print_json(page)
-        return
-    shown = short_ids((row["id"] for row in page["items"]), wide=wide)
-    print_table(
-        (f"RECEIVED ({zone_name()})", "SOURCE", "TYPE", "STATE", "ERRORS", "REPEATS", "ID"),
-        (
-            (
-                local_time(row["received_at"]),
-                row["source"],
-                printable(row["event_type"] or "-"),
-                styled_state(row["state"]),
-                str(len(row["errors"])),
-                str(row["repeats"]),
-                shown[row["id"]],
-            )
-            for row in page["items"]
-        ),
-    )
-    _more(page)
+    where = reader(server=server, store=store)
+    columns = _WEBHOOKS_WIDE if wide else _WEBHOOKS
+    _list(where.webhooks, asked, columns, wide=wide, as_json=as_json, group=group, follow=follow)
 
 
 @click.command()
@@ -97,47 +104,168 @@ def webhooks(
 @click.option("--destination", metavar="NAME", help="Only those for this destination.")
 @click.option("--command", metavar="NAME", help="Only send_email, start_journey, identify, track ...")
 @click.option("--webhook", metavar="ID", help="Only those of this webhook.")
+@click.option("--type", "type", metavar="TYPE", help="Only those of webhooks of this event type.")
+@click.option("--rules-version", metavar="VERSION", help="Only those of webhooks that met this version of the rules.")
+@_list_options
 @click.option("--wide", is_flag=True, help="Whole ids, users and rules, and the destination.")
 @reader_options
 @json_option
-def commands(wide: bool, as_json: bool, server: str | None, store: str | None, **options: str | None) -> None:
+def commands(
+    wide: bool,
+    as_json: bool,
+    server: str | None,
+    store: str | None,
+    group: str | None,
+    follow: bool,
+    **options: str | None,
+) -> None:
     """List commands, newest first.
 
     States: waiting, pending, delivering, delivered, failed, held, unknown, expired, suppressed, dry_run, cancelled.
 
     \b
-    Example:
+    Examples:
       gateway commands --state failed --since 1d
+      gateway commands --state failed --group cause
     """
-    asked = reader(server=server, store=store)
+    where = reader(server=server, store=store)
     if options["webhook"] is not None:
-        options["webhook"] = whole_id(asked, options["webhook"])
-    page = asked.commands(_asked(options))
+        options["webhook"] = whole_id(where, options["webhook"])
+    columns = _COMMANDS_WIDE if wide else _COMMANDS
+    _list(where.commands, _asked(options), columns, wide=wide, as_json=as_json, group=group, follow=follow)
+
+
+Column = tuple[str, Callable[[View, Callable[[str], str]], str]]
+"""A header, and how a row's cell is made; given the row and what shortens an id."""
+
+_WEBHOOKS: tuple[Column, ...] = (
+    ("RECEIVED", lambda row, short: local_time(row["received_at"])[len("2026-") :]),
+    ("SOURCE", lambda row, short: row["source"]),
+    ("TYPE", lambda row, short: printable(row["event_type"] or "-")),
+    ("STATE", lambda row, short: styled_state(row["state"])),
+    ("ERRORS", lambda row, short: str(len(row["errors"]) or "-")),
+    ("REPEATS", lambda row, short: str(row["repeats"] or "-")),
+    ("ID", lambda row, short: short(row["id"])),
+)
+_WEBHOOKS_WIDE: tuple[Column, ...] = (
+    ("RECEIVED", lambda row, short: local_time(row["received_at"])),
+    *_WEBHOOKS[1:],
+    ("REASON", lambda row, short: printable(row.get("reason") or (row["errors"] or [{"message": ""}])[0]["message"])),
+)
+_SELDOM = ("ERRORS", "REPEATS")
+_COMMANDS: tuple[Column, ...] = (
+    ("CREATED", lambda row, short: local_time(row["created_at"])[len("2026-") :]),
+    ("STATE", lambda row, short: styled_state(row["state"])),
+    ("COMMAND", lambda row, short: row["command"]),
+    ("USER", lambda row, short: cut(printable(row["user_id"]), 12)),
+    ("RULE", lambda row, short: cut(row["rule"], 18)),
+    ("ID", lambda row, short: short(row["id"])),
+    ("REASON", lambda row, short: _reason(row)),
+)
+_COMMANDS_WIDE: tuple[Column, ...] = (
+    ("CREATED", lambda row, short: local_time(row["created_at"])),
+    ("STATE", lambda row, short: styled_state(row["state"])),
+    ("COMMAND", lambda row, short: row["command"]),
+    ("USER", lambda row, short: printable(row["user_id"])),
+    ("RULE", lambda row, short: row["rule"]),
+    ("DESTINATION", lambda row, short: row["destination"]),
+    ("ID", lambda row, short: short(row["id"])),
+    ("REASON", lambda row, short: _reason(row)),
+)
+
+
+def _list(
+    ask: Callable[[dict[str, str]], View],
+    asked: dict[str, str],
+    columns: Sequence[Column],
+    *,
+    wide: bool,
+    as_json: bool,
+    group: str | None,
+    follow: bool,
+) -> None:
+    """One page, or what comes after it too, or causes instead."""
+    if follow and (group or "cursor" in asked):
+        raise click.UsageError("--follow goes on from the newest: without --group and --cursor")
+    if follow:
+        _follow(ask, asked, columns, wide=wide, as_json=as_json)
+        return
+    page = ask(asked | ({"group": group} if group else {}))
     if as_json:
         print_json(page)
-        return
-    shown = short_ids((row["id"] for row in page["items"]), wide=wide)
-    headers = (f"CREATED ({zone_name()})", "STATE", "COMMAND", "USER", "RULE", "DESTINATION", "ID", "REASON")
-    rows = [
+    elif group:
+        _causes(page["items"], wide=wide)
+    else:
+        shown = short_ids((row["id"] for row in page["items"]), wide=wide)
+        if not wide:
+            # Most pages have neither, and a terminal has room for other things.
+            columns = [column for column in columns if column[0] not in _SELDOM or _any(column, page["items"])]
+        _print_rows(page["items"], columns, lambda id: shown[id])
+        _more(page)
+
+
+def _any(column: Column, rows: Iterable[View]) -> bool:
+    _, cell = column
+    return any(cell(row, str) != "-" for row in rows)
+
+
+def _print_rows(
+    rows: Iterable[View], columns: Sequence[Column], short: Callable[[str], str], widths: Sequence[int] | None = None
+) -> list[int]:
+    headers = [header if number else f"{header} ({zone_name()})" for number, (header, _) in enumerate(columns)]
+    cells = [[cell(row, short) for _, cell in columns] for row in rows]
+    return print_table(headers, cells, widths=widths, flexible=("TYPE", "USER", "RULE", "DESTINATION", "REASON"))
+
+
+def _follow(
+    ask: Callable[[dict[str, str]], View],
+    asked: dict[str, str],
+    columns: Sequence[Column],
+    *,
+    wide: bool,
+    as_json: bool,
+) -> None:
+    """Print a page, the oldest first, and then each row that is new or in another state than before."""
+    items = ask(asked)["items"][::-1]
+    # More than the page is there already, and no news.
+    known: dict[str, Any] = {row["id"]: row["state"] for row in ask(asked | _WATCHED)["items"]}
+    widths: list[int] | None = None
+    try:
+        while True:
+            if as_json:
+                for row in items:
+                    print_line(row)
+            elif items or widths is None:
+                shown = short_ids((row["id"] for row in items), wide=wide)
+                widths = _print_rows(items, columns, shown.__getitem__, widths)
+            time.sleep(FOLLOW_EVERY)
+            page = ask(asked | _WATCHED)["items"]
+            items = [row for row in reversed(page) if known.get(row["id"]) != row["state"]]
+            known = {row["id"]: row["state"] for row in page}
+    except KeyboardInterrupt:
+        click.echo(err=True)
+
+
+def _causes(items: Sequence[View], *, wide: bool) -> None:
+    shown = short_ids((row["example"] for row in items), wide=wide)
+    print_table(
+        ("COUNT", "STATE", "SOURCE", "RULE", f"NEWEST ({zone_name()})", "EXAMPLE", "CAUSE"),
         (
-            local_time(row["created_at"])[0 if wide else len("2026-") :],
-            styled_state(row["state"]),
-            row["command"],
-            _cut(printable(row["user_id"]), None if wide else 12),
-            _cut(row["rule"], None if wide else 18),
-            row["destination"],
-            shown[row["id"]],
-            _reason(row),
-        )
-        for row in page["items"]
-    ]
-    columns = range(8) if wide else (0, 1, 2, 3, 4, 6, 7)
-    print_table([headers[column] for column in columns], ([row[column] for column in columns] for row in rows))
-    _more(page)
-
-
-def _cut(text: str, width: int | None) -> str:
-    return text if width is None or len(text) <= width else f"{text[: width - 1]}…"
+            (
+                f"{row['count']:>5,}",
+                styled_state(row["state"]),
+                row["source"],
+                cut(row["rule"] or "-", None if wide else 18),
+                local_time(row["newest"])[0 if wide else len("2026-") :],
+                shown[row["example"]],
+                printable(row["cause"]),
+            )
+            for row in items
+        ),
+        flexible=("RULE", "SOURCE", "CAUSE"),
+    )
+    if not items:
+        click.echo("nothing found", err=True)
 
 
 def _reason(row: View) -> str:
@@ -172,34 +300,6 @@ def show(id: str, whole: bool, as_json: bool, server: str | None, store: str | N
         return
     for line in _webhook_lines(view, whole=whole):
         click.echo(line)
-
-
-@click.command()
-@click.argument("id")
-@click.option("--fetch", is_flag=True, help="Ask anew for what it points to, instead of using what was fetched.")
-@click.option("--rules", metavar="DIR", help="The rules to run where no server is given [GATEWAY_RULES].")
-@reader_options
-@json_option
-def replay(id: str, fetch: bool, rules: str | None, as_json: bool, server: str | None, store: str | None) -> None:
-    """Run the rules of today over one stored webhook. What was delivered stays and is never sent again.
-
-    What a thin webhook points to is fetched only where it is not there yet: the gateway then goes on with it.
-
-    \b
-    Example:
-      gateway replay 019a2f6e7c4d7d0c8f5b1e2d3c4b5a69
-    """
-    asked = reader(server=server, store=store, rules=rules)
-    view = asked.replay(whole_id(asked, id), fetch=fetch)
-    if as_json:
-        print_json(view)
-        return
-    click.echo(f"webhook {view['id']}: {styled_state(view['state'])} by rules version {view['rules_version']}")
-    for problem in view["errors"]:
-        click.echo(f"  {click.style('error', fg='red')}  {problem_line(problem)}")
-    for what in ("created", "replaced", "withdrawn", "kept"):
-        for command in view[what]:
-            click.echo(f"  {what:<9}  {command}")
 
 
 def _more(page: View) -> None:
