@@ -13,7 +13,7 @@ import msgspec
 
 class Once(msgspec.Struct, frozen=True, kw_only=True):
     """At most one command per key. The first claims the key; it is given back when that command fails, expires, is
-    cancelled or suppressed."""
+    cancelled or suppressed, unless an attempt with an unknown outcome may have reached the customer."""
 
     scope: str
     """The rule's (``source/rule id``) or a name that rules share (``shared/NAME``)."""

@@ -311,7 +311,8 @@ class Lane:
     async def _deliver(self, claim: Claim, where: Where, allowance: Allowance) -> None:
         command, terms = claim.command, self._terms
         at, began = terms.clock(), terms.monotonic()
-        if self._left(claim, at) < self._client.longest:
+        late = command.expires_at is not None and at >= command.expires_at
+        if late or self._left(claim, at) < self._client.longest:  # the store decides anew, and expires what is late
             allowance.done()
             await self._give_back(claim)
             return

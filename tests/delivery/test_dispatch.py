@@ -265,6 +265,27 @@ async def test_nothing_is_begun_under_a_lease_that_a_send_could_outlast(stage: S
     assert len(await stage.store.attempts(command.id)) == 1
 
 
+async def test_what_expires_between_its_claim_and_its_send_is_not_sent(stage: Stage, monkeypatch: pytest.MonkeyPatch):
+    """The disk takes its time with the claim, or the machine sleeps."""
+    slept = timedelta(0)
+    claim = stage.store.claim
+
+    async def slow(*arguments, **options):
+        nonlocal slept
+        found = await claim(*arguments, **options)
+        if found.claims:
+            slept = timedelta(seconds=61)
+        return found
+
+    monkeypatch.setattr(stage.store, "claim", slow)
+    [command] = await stage.add("u-1", expires_at=datetime.now(UTC) + timedelta(seconds=60))
+    await stage.start(clock=lambda: datetime.now(UTC) + slept, lease=timedelta(hours=1))
+    await stage.until(lambda: any(isinstance(record, CommandEnded) for record in stage.records))
+    stored = await stage.store.command(command.id)
+    assert (stored.state, stored.attempts) == (CommandState.EXPIRED, 0)
+    assert stage.arrived() == []
+
+
 async def test_what_loses_its_lease_meanwhile_is_found_within_a_lease(tmp_path: Path):
     async with staged(tmp_path, other_timeouts=0.02, read_timeout=0.1) as stage:
         [command] = await stage.add("u-1")

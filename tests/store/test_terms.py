@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from gateway.model import Command, CommandState, Outcome
-from gateway.store import Reception, Retranslation, Store
+from gateway.store import Reception, Retranslation, Store, Verdict
 from gateway.terms import Cancellation, Limit, Once, QuietHours
 from tests.store.making import NOW, after, attempt, claimed, command, ended, one, received, state_of, webhook
 
@@ -74,6 +74,34 @@ async def test_a_key_stays_with_what_was_delivered_or_is_held(store: Store, end:
     await made(store, once=ONCE)
     await ended(store, await one(store), end)
     assert (await made(store, once=ONCE)).state == CommandState.SUPPRESSED
+
+
+@pytest.mark.parametrize("end", [CommandState.FAILED, CommandState.EXPIRED, CommandState.CANCELLED])
+async def test_a_key_and_a_use_stay_with_what_may_have_reached_the_customer(store: Store, end: CommandState) -> None:
+    once_a_day = Limit(scope="shop/nudge", key="u", at_most=1, within=86_400)
+    await made(store, once=ONCE, limit=once_a_day)
+    claim = await one(store)
+    unknown = attempt(claim, outcome=Outcome.UNKNOWN)
+    await store.record(claim, unknown, Verdict(state=CommandState.PENDING, due_at=after(1)), now=after(0))
+    await ended(store, await one(store, at=1), end, at=1)
+    assert (await made(store, once=ONCE)).state == CommandState.SUPPRESSED
+    over = await made(store, limit=once_a_day)
+    assert await claimed(store, at=2) == []
+    assert await state_of(store, over) == CommandState.SUPPRESSED
+
+
+async def test_so_they_do_where_it_expires_or_is_replaced_before_it_is_sent_again(store: Store) -> None:
+    for number, fields in enumerate(({"expires_at": after(5)}, {"name": "n"})):
+        key = msgspec.structs.replace(ONCE, key=str(number))
+        await made(store, once=key, user_id=str(number), **fields)
+        claim = await one(store)
+        unknown = attempt(claim, outcome=Outcome.UNKNOWN)
+        await store.record(claim, unknown, Verdict(state=CommandState.PENDING, due_at=after(9)), now=after(0))
+    await made(store, name="n", user_id="1", state=CommandState.WAITING, due_at=after(99))
+    assert await claimed(store, at=10) == []
+    for number in range(2):
+        key = msgspec.structs.replace(ONCE, key=str(number))
+        assert (await made(store, once=key)).state == CommandState.SUPPRESSED
 
 
 async def test_a_key_is_given_back_when_its_command_expires_unsent(store: Store) -> None:

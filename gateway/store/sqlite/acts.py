@@ -27,7 +27,6 @@ _HELD_FOR = """
 SELECT seq, {columns}, body FROM commands INDEXED BY commands_by_webhook JOIN bodies ON command_seq = seq
 WHERE webhook_id = ? AND after_id = ? AND state = 'held' AND substr(reason, 1, ?) = ? ORDER BY seq
 """.replace("{columns}", COMMAND_COLUMNS)
-_MAYBE_REACHED = "SELECT EXISTS (SELECT 1 FROM attempts WHERE command_seq = ? AND outcome = 'unknown')"
 # Who is looked up stands at the head of the line and stays there while it is pending.
 _WRITE = """
 UPDATE commands SET state = :state, head = iif(:state = 'pending', head, 0), blocked_by = :blocked_by, due_at = :due_at,
@@ -112,8 +111,7 @@ def _do(db: sqlite3.Connection, seq: int, one: Command, asked: Asked, *, gap: ti
         for dependent_seq, dependent in _held_for(db, one):
             _let_go(db, dependent_seq, dependent, now, gap=gap)
     elif asked.act is Act.CANCEL:
-        if not db.execute(_MAYBE_REACHED, (seq,)).fetchone()[0]:
-            give_back(db, [one.id])
+        give_back(db, [one.id])
         hold(db, [(one.id, CommandState.CANCELLED, changed.reason)])
     return changed
 

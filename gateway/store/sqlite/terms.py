@@ -38,6 +38,11 @@ FROM {values} AS v CROSS JOIN once AS o ON o.scope = v.column2 AND o.key = v.col
 _CLAIM = """
 INSERT OR REPLACE INTO once (scope, key, command_id, until) SELECT * FROM {values} WHERE column1 IS NOT NULL
 """
+_MAYBE_REACHED = """
+SELECT json_group_array(v.column1) FROM {values} AS v
+WHERE EXISTS (SELECT 1 FROM commands AS c CROSS JOIN attempts AS a ON a.command_seq = c.seq
+              WHERE c.id = v.column1 AND a.outcome = 'unknown')
+"""
 _GIVE_BACK = "DELETE FROM once WHERE command_id IN (SELECT column1 FROM {values} WHERE column1 IS NOT NULL)"
 _UNUSE = """
 DELETE FROM uses WHERE command_id IN (SELECT column1 FROM {values} WHERE column1 IS NOT NULL)
@@ -86,9 +91,10 @@ def claim_once(db: sqlite3.Connection, claims: OnceClaims) -> None:
 
 
 def give_back(db: sqlite3.Connection, ids: Sequence[str]) -> None:
-    """Free the once keys and the counted uses of commands that never reached anybody."""
-    if ids:
-        rows: list[Row] = [(id,) for id in ids]
+    """Free the once keys and the counted uses of commands that end undelivered; not of those with an attempt whose
+    outcome is unknown, for they may have reached the customer."""
+    reached = set(ask(db, _MAYBE_REACHED, [(id,) for id in ids])) if ids else ()
+    if rows := [(id,) for id in ids if id not in reached]:
         write(db, _GIVE_BACK, rows)
         write(db, _UNUSE, rows)
 
