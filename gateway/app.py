@@ -30,6 +30,7 @@ from gateway.delivery.dispatch import Dispatcher
 from gateway.errors import SettingsError, StoreError
 from gateway.inbound.api_client import APIClient
 from gateway.inbound.fetch import Fetcher
+from gateway.inbound.origins import Proxies
 from gateway.inbound.receive import HOOKS, Receiver, hook_path, unset_credentials
 from gateway.inbound.visits import Visits
 from gateway.intilery.client import Client
@@ -330,6 +331,7 @@ def create_app(
         emit=gateway.telemetry.received,
         max_body=settings.max_body,
         body_timeout=settings.body_timeout,
+        proxies=Proxies(settings.trusted_proxies or (), settings.client_header),
         now=now,
     )
     app = Service(

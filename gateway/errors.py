@@ -11,7 +11,8 @@
     │   ├── BodyTooSlow            408
     │   ├── BodyTooLarge           413
     │   ├── TooManyRequests        429
-    │   └── NotStored              503
+    │   ├── NotStored              503
+    │   └── NotVerifiable          503
     ├── Unparseable                a verified body is not what it says: kept, answered 200
     ├── MappingError               a rule met a payload that it can't make a command of: kept, answered 200
     ├── FetchError                 one attempt at getting what a webhook points to failed
@@ -140,6 +141,16 @@ class NotStored(Rejected):
 
     status = 503
     title = "Not stored"
+
+
+class NotVerifiable(Rejected):
+    """What the proof is checked with (a key that its sender publishes) is not here yet. The sender should try again."""
+
+    status = 503
+    title = "Not verifiable"
+
+    def __init__(self, message: str, *, retry_after: int = 10) -> None:
+        super().__init__(message, detail="The request can't be verified now.", retry_after=retry_after)
 
 
 class Unparseable(GatewayError):

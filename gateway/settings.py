@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 
@@ -89,6 +90,13 @@ def _web_address(text: str) -> str:
     if not re.match(r"https?://[^/\s]+", text.strip()):
         raise ValueError("an address that starts with http:// or https://")
     return text.strip().rstrip("/")
+
+
+def _networks(text: str) -> tuple[IPv4Network | IPv6Network, ...]:
+    try:
+        return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise ValueError("networks such as 10.0.0.0/8, 2001:db8::/32 or 192.0.2.1") from None
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +200,18 @@ SETTINGS: tuple[Setting, ...] = (
         help="A webhook's body that takes longer to arrive is answered 408.",
     ),
     Setting(
+        name="GATEWAY_TRUSTED_PROXIES",
+        default=None,
+        read=_networks,
+        help="The proxies before the gateway, in CIDR notation with commas between: what they say of the sender's "
+        "address and certificate is believed; without it no header is.",
+    ),
+    Setting(
+        name="GATEWAY_CLIENT_HEADER",
+        default="X-Forwarded-For",
+        help="The header in which those proxies put the sender's address.",
+    ),
+    Setting(
         name="GATEWAY_CONNECTIONS",
         default="32",
         read=_count,
@@ -275,6 +295,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_level: str
     max_body: int
     body_timeout: timedelta
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] | None
+    client_header: str
     connections: int
     give_up: timedelta
     identify_gap: timedelta

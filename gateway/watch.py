@@ -9,6 +9,8 @@ from pathlib import Path
 
 from watchfiles import Change, awatch
 
+from gateway.rules import FILE_ENDS
+
 STEP_MS = 100
 """Milliseconds between looks of the thread that waits for notices."""
 
@@ -86,7 +88,7 @@ class Watch:
         if name == self._destinations:
             return True
         # A mounted ConfigMap changes by one rename, of the link ..data.
-        return name.startswith("..") or (name.endswith((".yaml", ".csv")) and not name.startswith("."))
+        return name.startswith("..") or (name.endswith(FILE_ENDS) and not name.startswith("."))
 
 
 def _identity(folder: Path) -> object:

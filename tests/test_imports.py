@@ -21,6 +21,17 @@ AUTHENTICATION = (
     "inbound.signatures",
     "inbound.signed",
     "inbound.shared_secrets",
+    "inbound.senders.*",
+    "inbound.needs",
+    "inbound.chosen",
+    "inbound.hashes",
+    "inbound.public_keys",
+    "inbound.tokens",
+    "inbound.origins",
+    "inbound.signing",
+    "inbound.declared_values",
+    "inbound.declared_signatures",
+    "inbound.declared_tokens",
 )
 CHALLENGES = ("inbound.challenge_kinds", "inbound.challenges", "inbound.challenge_presets")
 PAYLOADS = (
@@ -54,7 +65,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "inbound": (),
     "inbound.request": VOCABULARY,
     **dict.fromkeys(AUTHENTICATION, (*VOCABULARY, "inbound.request", *AUTHENTICATION)),
-    "inbound.signed": ("errors", "inbound.request", "inbound.exact_json"),
+    "inbound.signed": ("errors", "inbound.request", "inbound.schemes", "inbound.exact_json"),
+    "inbound.signing": (*VOCABULARY, "inbound.request", "inbound.exact_json", *AUTHENTICATION),
     **dict.fromkeys(CHALLENGES, (*VOCABULARY, "inbound.request", "inbound.schemes", *PAYLOADS, *CHALLENGES)),
     **dict.fromkeys(PAYLOADS, (*VOCABULARY, "inbound.request", *PAYLOADS)),
     # A webhook becomes commands: no store, no client, no delivery, no settings.
@@ -104,7 +116,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     # Those that wire. Only they read settings.
     "settings": ("errors", "credentials"),
     "telemetry": ("*",),
-    "watch": (),
+    "watch": ("rules",),
     "reload": (*VOCABULARY, "rules", "watch"),
     "pruning": (*VOCABULARY, "rules", "store"),
     "app": ("*",),

@@ -24,7 +24,7 @@ from gateway.cli.packs import Pack, copy_pack, packs
 from gateway.cli.samples import Sample, freshened, samples, signed
 from gateway.cli.server import address_of, bind, serving, stop_signals
 from gateway.errors import SettingsError
-from gateway.inbound.authentication import Hmac
+from gateway.inbound.needs import pers_of
 from gateway.intilery.sandbox import create_sandbox
 from gateway.model import FINAL_STATES, CommandState
 from gateway.settings import Settings
@@ -142,8 +142,8 @@ class Sender:
 
     async def send(self, sample: Sample) -> Told:
         """Post one sample, wait for what becomes of it, print that."""
-        headers = signed(sample, credential=self._gateway.credential, now=datetime.now(UTC))
-        answer = await self._client.post(sample.address, content=sample.body, headers=headers)
+        sent = signed(sample, credential=self._gateway.credential, now=datetime.now(UTC))
+        answer = await self._client.post(sent.address, content=sent.body, headers=sent.headers)
         if answer.status_code != 200:
             raise SettingsError(f"{sample.address}: answered {answer.status_code}: {answer.text}")
         id_ = answer.json()["id"]
@@ -212,7 +212,7 @@ def demo_settings(folder: Path, *, sandbox: str, token: str) -> Settings:
     settings = Settings.from_environ(environ)
     ruleset = load_rules(settings)
     for source in ruleset.sources.values():
-        if isinstance(source.verify, Hmac) and source.verify.per is not None:
+        if pers_of(source.verify):
             for sample in samples(ruleset, rules):
                 if sample.source.name == source.name:
                     for name in source.secrets:

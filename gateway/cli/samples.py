@@ -13,7 +13,7 @@ from urllib.parse import quote
 import msgspec
 
 from gateway.errors import Unparseable
-from gateway.inbound.arrival import arrival_of, named_parts
+from gateway.inbound.arrival import arrival_of, filled_url, named_parts
 from gateway.inbound.authentication import sign
 from gateway.inbound.body import read_body
 from gateway.model import Webhook, new_webhook_id
@@ -72,26 +72,29 @@ def _sample(source: Source, request: ExampleRequest) -> Sample:
     )
 
 
-def signed(sample: Sample, *, credential: Callable[[str], str | None], now: datetime) -> dict[str, str]:
-    """The headers to send a sample with: its own, and those that prove where it comes from.
+def signed(sample: Sample, *, credential: Callable[[str], str | None], now: datetime) -> Sample:
+    """The sample with what proves where it comes from.
 
-    :raises SettingsError: its secret is unset, or its proof does not travel in a header.
+    :raises SettingsError: its secret is unset, or its sender signs with a private key.
     """
     source = sample.source
+    parts = named_parts(source.path, sample.path) or {}
     proof = sign(
         source.verify,
         body=sample.body,
         headers=sample.headers,
         credential=credential,
         now=now,
-        url=source.public_url,
+        url=filled_url(source.public_url, parts),
         path=sample.path,
         query=sample.query,
         source=source.name,
         id=f"msg_{secrets.token_hex(12)}",
-        parts=named_parts(source.path, sample.path) or {},
+        parts=parts,
     )
-    return sample.headers | proof
+    return msgspec.structs.replace(
+        sample, headers={**sample.headers, **proof.headers}, body=proof.body, query=proof.query
+    )
 
 
 def freshened(sample: Sample) -> Sample:

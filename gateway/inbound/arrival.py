@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from urllib.parse import parse_qs, unquote
+from urllib.parse import parse_qs, quote, unquote
 
 import msgspec
 
@@ -50,6 +50,15 @@ def named_parts(template: str | None, path: str) -> dict[str, str] | None:
         elif want != found:
             return None
     return parts
+
+
+def filled_url(template: str | None, parts: Mapping[str, str]) -> str | None:
+    """A source's ``public_url`` with the named parts of the path in it, as they stand in an address."""
+    if template is None or "{" not in template:
+        return template
+    for name, value in parts.items():
+        template = template.replace(f"{{{name}}}", quote(value, safe=""))
+    return template
 
 
 def named_values(query: str) -> dict[str, str | list[str]]:

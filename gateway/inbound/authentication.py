@@ -7,15 +7,17 @@ never shown.
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
-from gateway.errors import AuthenticationFailed, SettingsError
+from gateway.errors import AuthenticationFailed, NotVerifiable
+from gateway.inbound import signing
 from gateway.inbound.declared import SchemeProblem, scheme_from
+from gateway.inbound.needs import needs_url, parts_of, secrets_of
+from gateway.inbound.origins import check_certificate, check_origin
 from gateway.inbound.presets import PRESETS
 from gateway.inbound.request import Request, Verified
 from gateway.inbound.schemes import (
@@ -25,20 +27,25 @@ from gateway.inbound.schemes import (
     Bearer,
     Body,
     Check,
+    ClientCertificate,
     Credential,
     Header,
     Hmac,
+    IPAllow,
+    Jwt,
+    Means,
     NoVerification,
     Parse,
     Parts,
+    Published,
     Query,
     Scheme,
-    env_name,
-    needs_url,
-    secrets_of,
+    Signature,
 )
-from gateway.inbound.shared_secrets import check_basic, check_static, first_set, user_of
-from gateway.inbound.signatures import check_hmac, sign_hmac
+from gateway.inbound.shared_secrets import check_basic, check_static
+from gateway.inbound.signatures import check_signature
+from gateway.inbound.signing import SignedRequest
+from gateway.inbound.tokens import check_token
 
 __all__ = [
     "PRESETS",
@@ -56,6 +63,7 @@ __all__ = [
     "Query",
     "Scheme",
     "SchemeProblem",
+    "SignedRequest",
     "needs_url",
     "redact_headers",
     "redact_query",
@@ -70,13 +78,20 @@ _CREDENTIAL_HEADERS: Final = frozenset({"authorization", "proxy-authorization", 
 
 
 def verify(
-    scheme: Scheme, request: Request, *, credential: Credential, now: datetime, parts: Parts | None = None
+    scheme: Scheme,
+    request: Request,
+    *,
+    credential: Credential,
+    now: datetime,
+    parts: Parts | None = None,
+    published: Published | None = None,
 ) -> Verified:
     """The request as one that its source sent, or :class:`~gateway.errors.AuthenticationFailed` saying what is wrong.
 
-    ``parts`` are the named parts of the path, for a scheme with ``per``.
+    ``parts`` are the named parts of the path, for a scheme with ``per``; ``published`` are the keys that senders
+    publish, and where a key is not there yet this raises :class:`~gateway.errors.NotVerifiable`.
     """
-    words = _compiled(scheme)(request, credential, now, parts or {})
+    words = compiled(scheme)(request, Means(credential, now, parts or {}, published))
     return Verified(request=request, scheme=words)
 
 
@@ -94,10 +109,14 @@ def sign(
     source: str = "",
     id: str | None = None,
     parts: Parts | None = None,
-) -> dict[str, str]:
-    """The headers that the sender would add. ``headers`` are those that it sends anyway (a scheme may sign them).
+    private_key: str | None = None,
+) -> SignedRequest:
+    """The request as its source would send it: the headers that it adds, and body and query, which may hold the proof.
 
-    :class:`~gateway.errors.SettingsError` where a credential is unset, or where the proof does not travel in a header.
+    ``headers`` are those that it has anyway (a scheme may sign them); ``private_key`` is PEM text, for a scheme that is
+    verified with a public key.
+
+    :raises SettingsError: a credential is unset, a private key is missing, the body can't hold the proof.
     """
     request = Request(
         source=source,
@@ -109,18 +128,18 @@ def sign(
         received_at=now,
         url=url,
     )
-    return _sign(scheme, request, credential, now, parts or {}, id)
+    return signing.sign(scheme, request, Means(credential, now, parts or {}), id=id, private_key=private_key)
 
 
 def redact_headers(headers: tuple[tuple[str, str], ...], scheme: Scheme) -> tuple[tuple[str, str], ...]:
     """Headers as they may be stored: static credentials are replaced, signatures (good for one body only) stay."""
-    secret = _secret_headers(scheme)
+    secret = secret_headers(scheme)
     return tuple([(name, REDACTED if name in secret else value) for name, value in headers])
 
 
 def redact_query(query: str, scheme: Scheme) -> str:
     """The raw query as it may be stored: a shared secret in it is replaced, all else stays as it was sent."""
-    names = _secret_parameters(scheme)
+    names = secret_parameters(scheme)
     if not names or not query:
         return query
     kept = []
@@ -132,93 +151,62 @@ def redact_query(query: str, scheme: Scheme) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _secret_headers(scheme: Scheme) -> frozenset[str]:
-    match scheme:
-        case Header():
-            return _CREDENTIAL_HEADERS | {scheme.name.lower()}
-        case AllOf() | AnyOf():
-            return _CREDENTIAL_HEADERS.union(*map(_secret_headers, scheme.schemes))
-        case _:
-            return _CREDENTIAL_HEADERS
+def secret_headers(scheme: Scheme) -> frozenset[str]:
+    """The headers, in lower case, whose whole value is a secret. A token is one while it is good."""
+    found = set(_CREDENTIAL_HEADERS)
+    for part in parts_of(scheme):
+        if isinstance(part, Header):
+            found.add(part.name.lower())
+        elif isinstance(part, Jwt) and part.header is not None:
+            found.add(part.header.lower())
+    return frozenset(found)
 
 
 @lru_cache(maxsize=1024)
-def _secret_parameters(scheme: Scheme) -> frozenset[str]:
-    match scheme:
-        case Query():
-            return frozenset({scheme.name})
-        case AllOf() | AnyOf():
-            return frozenset[str]().union(*map(_secret_parameters, scheme.schemes))
-        case _:
-            return frozenset()
+def secret_parameters(scheme: Scheme) -> frozenset[str]:
+    """The parameters of the query that hold a shared secret."""
+    return frozenset(part.name for part in parts_of(scheme) if isinstance(part, Query))
 
 
 @lru_cache(maxsize=1024)
-def _compiled(scheme: Scheme) -> Check:
+def compiled(scheme: Scheme) -> Check:
+    """The check that a scheme is."""
     match scheme:
-        case Hmac():
-            return check_hmac(scheme)
+        case Signature():
+            return check_signature(scheme)
+        case Jwt():
+            return check_token(scheme)
         case NoVerification():
             because = scheme.because
-            return lambda request, credential, now, parts: because
+            return lambda request, means: because
         case AllOf():
-            every = tuple(_compiled(part) for part in scheme.schemes)
-            return lambda request, credential, now, parts: " and ".join(
-                [check(request, credential, now, parts) for check in every]
-            )
+            every = tuple(compiled(part) for part in scheme.schemes)
+            return lambda request, means: " and ".join([check(request, means) for check in every])
         case AnyOf():
-            return _any_of(tuple(_compiled(part) for part in scheme.schemes))
+            return _any_of(tuple(compiled(part) for part in scheme.schemes))
         case Basic():
             return check_basic(scheme)
+        case IPAllow():
+            return check_origin(scheme)
+        case ClientCertificate():
+            return check_certificate(scheme)
         case Header() | Bearer() | Query() | Body():
             return check_static(scheme)
 
 
 def _any_of(checks: tuple[Check, ...]) -> Check:
-    def check(request: Request, credential: Credential, now: datetime, parts: Parts) -> str:
+    def check(request: Request, means: Means) -> str:
         failures = []
+        unready: NotVerifiable | None = None
         for number, one in enumerate(checks, start=1):
             try:
-                return one(request, credential, now, parts)
+                return one(request, means)
             except AuthenticationFailed as error:
                 failures.append(f"{number}) {error}")
+            except NotVerifiable as error:
+                unready = error
+        if unready is not None:
+            raise unready
         raise AuthenticationFailed(f"none of {len(checks)} schemes holds: {'; '.join(failures)}")
 
     return check
-
-
-def _sign(
-    scheme: Scheme, request: Request, credential: Credential, now: datetime, parts: Parts, id_: str | None
-) -> dict[str, str]:
-    match scheme:
-        case Hmac():
-            return sign_hmac(scheme, request, credential=credential, now=now, parts=parts, id_=id_)
-        case NoVerification():
-            return {}
-        case AllOf():
-            signed: dict[str, str] = {}
-            for part in scheme.schemes:
-                signed |= _sign(part, request, credential, now, parts, id_)
-            return signed
-        case AnyOf():
-            failures = []
-            for part in scheme.schemes:
-                try:
-                    return _sign(part, request, credential, now, parts, id_)
-                except SettingsError as error:
-                    failures.append(str(error))
-            raise SettingsError(f"none of {len(failures)} schemes can sign: {'; '.join(failures)}")
-        case Header():
-            return {scheme.name: first_set(scheme.secret, credential)}
-        case Bearer():
-            return {"Authorization": f"Bearer {first_set(scheme.secret, credential)}"}
-        case Basic():
-            user = user_of(scheme, credential)
-            if user is None:
-                raise SettingsError(f"can't sign: {env_name(scheme.user)} is unset")
-            pair = f"{user}:{first_set(scheme.password, credential)}".encode()
-            return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-        case Query():
-            raise SettingsError(f"the secret travels in the query: add {scheme.name}=… to the address")
-        case Body():
-            raise SettingsError(f"the secret travels in the body: put it at {scheme.path}")

@@ -1,8 +1,7 @@
-"""Known senders: a row of data each. ``verify: NAME`` in a rules file means this row, with ``$env.NAME_SECRET``.
+"""Known senders: ``verify: NAME`` in a rules file means a row of data, with the secret in ``$env.NAME_SECRET``.
 
-A row holds the keys of ``hmac`` that differ from their defaults (sha256, hex, signed ``{body}``, key utf8). The comment
-above a row is the source of the fact; a row is built from the sender's documentation or code, never from somebody
-else's integration.
+The rows stand in :mod:`gateway.inbound.senders`, each with the source of the fact. A row is built from the sender's
+documentation or code; where only somebody else's reading of it was to be had, its source says so.
 """
 
 from __future__ import annotations
@@ -11,139 +10,58 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-_STANDARD: Final[Mapping[str, Any]] = {
-    "encoding": "base64",
-    "separator": " ",
-    "prefix": "v1,",
-    "signed": "{id}.{timestamp}.{body}",
-    "tolerance": "5m",
-    "key": "whsec",
-}
+from gateway.inbound.senders import booking, commerce, messaging, payments, specs, work
+from gateway.inbound.senders.sender import Preset
 
+__all__ = ["PRESETS", "SUBJECTS", "Preset", "default_secret", "defaults"]
 
-def _standard(headers: str) -> dict[str, Any]:
-    """Standard Webhooks under a prefix of its own: ``webhook-`` or ``svix-``."""
-    return {
-        **_STANDARD,
-        "header": f"{headers}-signature",
-        "id_header": f"{headers}-id",
-        "timestamp_header": f"{headers}-timestamp",
-    }
-
-
-PRESETS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+SUBJECTS: Final[Mapping[str, Mapping[str, Preset]]] = MappingProxyType(
     {
-        # developers.acuityscheduling.com/docs/webhooks: the key is the API key; signed is the raw form text
-        "acuity": {"header": "X-Acuity-Signature", "encoding": "base64"},
-        # github.com/Adyen libraries, the newer platform and management webhooks: over the body, the key in hex digits.
-        # (Standard payment notifications carry a signature per item inside the body and are not this.)
-        "adyen": {"header": "HmacSignature", "encoding": "base64", "key": "hex"},
-        # bigcommerce/docs docs/integrations/webhooks/https-webhook-overview.mdx: Standard Webhooks, with the plain
-        # client secret as key
-        "bigcommerce": {**_standard("webhook"), "key": "utf8"},
-        # bookeo.com/api/webhooks: no separators, milliseconds, the registered address
-        "bookeo": {
-            "header": "X-Bookeo-Signature",
-            "signed": "{timestamp}{id}{url}{body}",
-            "id_header": "X-Bookeo-MessageId",
-            "timestamp_header": "X-Bookeo-Timestamp",
-            "timestamp_unit": "ms",
-            "tolerance": "2m",
-        },
-        # calcom/cal.com packages/features/webhooks/lib/sendPayload.ts; without a secret the header says
-        # no-secret-provided, which never verifies
-        "cal_com": {"header": "X-Cal-Signature-256"},
-        # developer.calendly.com, webhook signatures; a tolerance of 3 minutes is recommended there
-        "calendly": {
-            "header": "Calendly-Webhook-Signature",
-            "signed": "{timestamp}.{body}",
-            "parse": {"timestamp": "t", "signature": "v1"},
-            "tolerance": "3m",
-        },
-        # docs.ecwid.com, how to process webhooks: signs two fields and NOT the body; what else stands in it is unproved
-        "ecwid": {
-            "header": "X-Ecwid-Webhook-Signature",
-            "encoding": "base64",
-            "signed": "{body.eventCreated}.{body.eventId}",
-        },
-        # docs.github.com, validating webhook deliveries
-        "github": {"header": "X-Hub-Signature-256", "prefix": "sha256="},
-        # gocardless/gocardless-pro-python tests/webhooks_test.py
-        "gocardless": {"header": "Webhook-Signature"},
-        # HubSpot/hubspot-api-python utils/signature: version 3
-        "hubspot": {
-            "header": "X-HubSpot-Signature-v3",
-            "encoding": "base64",
-            "signed": "{method}{url}{body}{timestamp}",
-            "timestamp_header": "X-HubSpot-Request-Timestamp",
-            "timestamp_unit": "ms",
-            "tolerance": "5m",
-        },
-        # developers.intercom.com, webhook notifications: the key is the app's client secret; SHA-1 still
-        "intercom": {"header": "X-Hub-Signature", "algorithm": "sha1", "prefix": "sha1="},
-        # docs.lodgify.com/reference/webhooks
-        "lodgify": {"header": "ms-signature", "prefix": "sha256="},
-        # developers.facebook.com, webhooks: the key is the app secret
-        "meta": {"header": "X-Hub-Signature-256", "prefix": "sha256="},
-        # Shopify/shopify-api-js and shopify-api-php; no timestamp is signed, so repeats are caught by the dedup key
-        "shopify": {"header": "X-Shopify-Hmac-Sha256", "encoding": "base64"},
-        # api.slack.com, verifying requests from Slack
-        "slack": {
-            "header": "X-Slack-Signature",
-            "prefix": "v0=",
-            "signed": "v0:{timestamp}:{body}",
-            "timestamp_header": "X-Slack-Request-Timestamp",
-            "tolerance": "5m",
-        },
-        # square/square-python-sdk tests: the address exactly as registered, then the body
-        "square": {"header": "x-square-hmacsha256-signature", "encoding": "base64", "signed": "{url}{body}"},
-        # developers.squarespace.com/webhooks/verifying-notifications: the secret is hex digits of the key
-        "squarespace": {"header": "Squarespace-Signature", "key": "hex"},
-        # standard-webhooks/standard-webhooks spec 1.0.0
-        "standard_webhooks": _standard("webhook"),
-        # stripe/stripe-dotnet, webhook signatures: whsec_… is used as it stands; any v1 may match, v0 is ignored
-        "stripe": {
-            "header": "Stripe-Signature",
-            "signed": "{timestamp}.{body}",
-            "parse": {"timestamp": "t", "signature": "v1"},
-            "tolerance": "5m",
-        },
-        # svix/svix-webhooks: Standard Webhooks under its own header names
-        "svix": _standard("svix"),
-        # developers.tickettailor.com/docs/webhook/security: no dot between the two
-        "ticket_tailor": {
-            "header": "Tickettailor-Webhook-Signature",
-            "signed": "{timestamp}{body}",
-            "parse": {"timestamp": "t", "signature": "v1"},
-            "tolerance": "5m",
-        },
-        # developer.typeform.com, secure your webhooks
-        "typeform": {"header": "Typeform-Signature", "encoding": "base64", "prefix": "sha256="},
-        # woocommerce/woocommerce class-wc-webhook.php generate_signature(); a shop may filter the algorithm
-        "woocommerce": {"header": "X-WC-Webhook-Signature", "encoding": "base64"},
-        # NangoHQ/nango xero-webhook-routing.ts; a wrong signature must be answered 401
-        "xero": {"header": "x-xero-signature", "encoding": "base64"},
-        # developer.zendesk.com, verifying webhooks: the timestamp is ISO 8601 text. No tolerance is documented.
-        "zendesk": {
-            "header": "X-Zendesk-Webhook-Signature",
-            "encoding": "base64",
-            "signed": "{timestamp}{body}",
-            "timestamp_header": "X-Zendesk-Webhook-Signature-Timestamp",
-            "timestamp_unit": "iso",
-        },
-        # developers.zoom.us, verify with Zoom's header
-        "zoom": {
-            "header": "x-zm-signature",
-            "prefix": "v0=",
-            "signed": "v0:{timestamp}:{body}",
-            "timestamp_header": "x-zm-request-timestamp",
-            "tolerance": "5m",
-        },
+        "Shops": commerce.ROWS,
+        "Payments and accounts": payments.ROWS,
+        "Appointments, stays and tickets": booking.ROWS,
+        "Mail, messages, forms and customers": messaging.ROWS,
+        "Code, calendars, boards and clouds": work.ROWS,
+        "Shared schemes": specs.ROWS,
     }
 )
-"""Preset name to the keys of its ``hmac``."""
+"""The presets by the kind of business."""
+
+PRESETS: Final[Mapping[str, Preset]] = MappingProxyType(
+    dict(sorted(((name, row) for rows in SUBJECTS.values() for name, row in rows.items()), key=lambda pair: pair[0]))
+)
+"""Every preset, by its name."""
+
+_PUBLIC: Final = ("ecdsa", "ed25519", "rsa")
 
 
-def default_secret(preset: str) -> str:
+def defaults(name: str, given: Mapping[Any, object]) -> dict[str, Any]:
+    """The keys of a preset, with the credential that it reads where ``given`` names none."""
+    preset = PRESETS[name]
+    keys: dict[str, Any] = dict(preset.keys)
+    match preset.kind:
+        case "basic":
+            keys.setdefault("user", f"$env.{name.upper()}_USER")
+            keys.setdefault("password", f"$env.{name.upper()}_PASSWORD")
+        case kind if kind in _PUBLIC:
+            if "published" not in given:
+                keys.setdefault("public_key", f"$env.{default_secret(name)}")
+        case "jwt":
+            if not {"secret", "public_key", "jwks"} & {*given, *keys}:
+                keys["secret" if _keyed(preset) else "public_key"] = f"$env.{default_secret(name)}"
+        case _:
+            keys.setdefault("secret", f"$env.{default_secret(name)}")
+    return keys
+
+
+def default_secret(name: str) -> str:
     """The credential that a preset reads when its ``verify`` names none: ``STRIPE_SECRET`` for ``stripe``."""
-    return f"{preset.upper()}_SECRET"
+    preset = PRESETS[name]
+    if preset.kind == "basic":
+        return f"{name.upper()}_PASSWORD"
+    public = preset.kind in _PUBLIC or (preset.kind == "jwt" and not _keyed(preset))
+    return f"{name.upper()}_{'PUBLIC_KEY' if public else 'SECRET'}"
+
+
+def _keyed(preset: Preset) -> bool:
+    return any(str(one).startswith("HS") for one in preset.keys.get("algorithms", ()))

@@ -31,16 +31,18 @@ from gateway.errors import (
     UnreadableRequest,
 )
 from gateway.inbound.answers import answer_to
-from gateway.inbound.arrival import named_parts, translated
-from gateway.inbound.authentication import AllOf, AnyOf, Basic, Hmac, Scheme, secrets_of, verify
+from gateway.inbound.arrival import filled_url, named_parts, translated
+from gateway.inbound.authentication import verify
 from gateway.inbound.batches import receptions, store_all
 from gateway.inbound.body import Taken, taken
 from gateway.inbound.challenge_kinds import Challenge, EmptyList, methods_of
 from gateway.inbound.challenges import ChallengeAnswer, first_answer
 from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse, reply
+from gateway.inbound.needs import unset_secrets
+from gateway.inbound.origins import Proxies
 from gateway.inbound.rates import Rates
 from gateway.inbound.request import Request
-from gateway.inbound.schemes import env_name
+from gateway.inbound.schemes import Published
 from gateway.model import Command, WebhookState, new_webhook_id
 from gateway.rules import Ruleset, Source
 from gateway.rules.respond import Answer
@@ -88,6 +90,7 @@ class Receiver:
     commands that were just stored, ``fetch`` the source and the id of a webhook that waits for data; ``visit`` the
     source and an address to be opened, and says whether there is room for that; ``emit`` gets one record per request,
     after the answer. ``max_body`` (bytes) bounds every source, whatever its own limit is.
+    ``proxies`` are those that stand before the gateway, ``published`` the keys that senders publish.
     """
 
     def __init__(
@@ -102,6 +105,8 @@ class Receiver:
         visit: Callable[[str, str], bool] = lambda source, address: False,
         max_body: int = 10_000_000,
         body_timeout: timedelta = timedelta(seconds=10),
+        proxies: Proxies | None = None,
+        published: Published | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._ruleset = ruleset
@@ -113,6 +118,8 @@ class Receiver:
         self._emit = emit
         self._max_body = max_body
         self._body_timeout = body_timeout.total_seconds()
+        self._proxies = proxies or Proxies()
+        self._published = published
         self._now = now
         self._rates = Rates()
 
@@ -182,6 +189,8 @@ class Receiver:
         body = await receive_body(receive, declared, cap=cap, seconds=self._body_timeout) if declared != 0 else b""
         progress.unread = False
         now = self._now()
+        peer = scope.get("client")
+        client, proxied = self._proxies.origin(peer[0] if peer else "", headers)
         request = Request(
             source=source.name,
             method=method,
@@ -190,7 +199,9 @@ class Receiver:
             headers=tuple(headers),
             body=body,
             received_at=now,
-            url=source.public_url,
+            url=filled_url(source.public_url, parts),
+            client=client,
+            proxied=proxied,
         )
         if source.challenges:
             # Before the secrets: some senders tell theirs only once they were answered.
@@ -199,7 +210,9 @@ class Receiver:
             if method != "POST":
                 raise UnreadableRequest(f"{method} is answered here only as a challenge, and this is none")
             self._check_set_up(source)
-        verified = verify(source.verify, request, credential=self._credential, now=now, parts=parts)
+        verified = verify(
+            source.verify, request, credential=self._credential, now=now, parts=parts, published=self._published
+        )
         self._check_rate(source, self._rates.wait)
         if source.challenges and (answer := first_answer(source.challenges, request, self._credential, signed=True)):
             if answer.visit and not self._visit(source.name, answer.visit):
@@ -311,30 +324,6 @@ def unset_credentials(source: Source, credential: Callable[[str], str | None]) -
     for fetch in source.fetches:
         unset += tuple(name for name in fetch.secrets if not credential(name))
     return unset
-
-
-def unset_secrets(scheme: Scheme, credential: Callable[[str], str | None]) -> tuple[str, ...]:
-    """The credentials for want of which nothing could be verified; a source is disabled while there are any.
-
-    Of several secrets for one thing (rotation) one is enough. With ``per``, which secrets there are is only known when
-    a request names its path part.
-    """
-    match scheme:
-        case AllOf():
-            unset = [name for part in scheme.schemes for name in unset_secrets(part, credential)]
-            return tuple(dict.fromkeys(unset))
-        case AnyOf():
-            each = [unset_secrets(part, credential) for part in scheme.schemes]
-            return () if () in each else tuple(dict.fromkeys(name for unset in each for name in unset))
-        case Hmac(per=str()):
-            return ()
-        case Basic():
-            user = env_name(scheme.user)
-            lacking = (user,) if user is not None and not credential(user) else ()
-            return lacking + (() if any(map(credential, scheme.password)) else scheme.password)
-        case _:
-            names = secrets_of(scheme)
-            return () if not names or any(map(credential, names)) else names
 
 
 def _find(ruleset: Ruleset, scope: Scope) -> tuple[Source, str, dict[str, str]]:

@@ -28,6 +28,10 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     """Aware, UTC."""
     url: str | None = None
     """The public URL as it was registered at the sender, for schemes that sign it; never rebuilt behind a proxy."""
+    client: str = ""
+    """The sender's address: of the connection, or as a declared proxy tells it. Empty where it is not known."""
+    proxied: bool = False
+    """Whether a declared proxy passed it on, so that what the proxy says in headers may be believed."""
 
     def header(self, name: str) -> str | None:
         """The value of a header in any case; several of one name are joined by ``", "`` (RFC 9110, 5.3)."""

@@ -1,10 +1,12 @@
-"""How a source proves itself, as data: frozen schemes, and the reading of them from the ``verify`` key of a rules file.
+"""How a source proves itself, as data: frozen schemes, read from the ``verify`` key of a rules file.
 
 Secrets stand here by credential *name* only (``SHOPIFY_SECRET``); the value is looked up when a request is verified.
 
-The keys of ``hmac`` beyond those that every sender needs:
+What ``hmac``, ``digest``, ``ecdsa``, ``ed25519`` and ``rsa`` have in common is :class:`Signature`: where a signature
+stands and what it covers.
 
 =================== =====================================================================================
+``header``          holds the signature; ``X-Signature-*`` is a row of numbered headers, each with one of its own
 ``separator``       the header holds several entries, split at this text; an entry counts if it begins with
                     ``prefix`` (Standard Webhooks: ``separator: " "``, ``prefix: "v1,"``)
 ``parse``           the entries are ``name=value``; ``signature`` names those that hold a signature, ``timestamp`` the
@@ -12,6 +14,8 @@ The keys of ``hmac`` beyond those that every sender needs:
 ``timestamp_header``, ``id_header``  the headers that ``{timestamp}`` and ``{id}`` are read from
 ``timestamp_unit``  ``s`` (default), ``ms`` or ``iso`` (ISO 8601 text with a zone)
 ``signature_path``, ``timestamp_path``  for senders that put them into the JSON body: dotted paths
+``each``            a dotted path with ``*``: every element there is signed on its own (Adyen), and the paths of the
+                    body are read in the element
 ``per``             ``$path.NAME``: one secret per value of that part of the address (``SECRET`` + ``_`` + VALUE)
 =================== =====================================================================================
 """
@@ -21,7 +25,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -31,13 +35,38 @@ Credential: TypeAlias = Callable[[str], str | None]
 """From a credential's name to its value; None where it is unset."""
 Parts: TypeAlias = Mapping[str, str]
 """The named parts of the path."""
-Check: TypeAlias = Callable[[Request, Credential, datetime, Parts], str]
-"""A compiled scheme: says in words how a request was proved, or raises AuthenticationFailed."""
 
 Algorithm = Literal["sha1", "sha256", "sha512", "md5"]
+PublicAlgorithm = Literal["sha1", "sha256", "sha384", "sha512"]
 Encoding = Literal["hex", "base64", "base64url"]
 KeyForm = Literal["utf8", "hex", "base64", "whsec"]
 TimestampUnit = Literal["s", "ms", "iso"]
+TokenAlgorithm = Literal[
+    "HS256", "HS384", "HS512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"
+]
+
+
+class Published(Protocol):
+    """Keys and certificates that senders publish, as they were fetched: never asked for on a request's own way."""
+
+    def text(self, url: str) -> str:
+        """What stands at an address; :class:`~gateway.errors.NotVerifiable` where it was not fetched yet."""
+
+    def renew(self, url: str) -> bool:
+        """What stands there lacks the key that a token names: ask for it again; False where that was just done."""
+
+
+class Means(msgspec.Struct, frozen=True):
+    """What a check may use besides the request."""
+
+    credential: Credential
+    now: datetime
+    parts: Parts
+    published: Published | None = None
+
+
+Check: TypeAlias = Callable[[Request, Means], str]
+"""A compiled scheme: says in words how a request was proved, or raises AuthenticationFailed."""
 
 
 class Parse(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,14 +76,29 @@ class Parse(msgspec.Struct, frozen=True, kw_only=True):
     timestamp: str | None = None
 
 
-class Hmac(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
-    """A keyed hash over a template of the request."""
+class PublicKey(msgspec.Struct, frozen=True):
+    """A public key or a certificate: a credential's name, or a file of the rules folder with its text."""
 
-    secret: tuple[str, ...]
-    """Credential names; any of them may match, so that secrets can be rotated."""
+    name: str
+    text: str | None = None
+    """None: the credential of that name holds it."""
+
+
+class PublishedAt(msgspec.Struct, frozen=True, kw_only=True):
+    """A certificate whose address travels in the request. Only literal hosts of the rules file are ever asked."""
+
+    hosts: tuple[str, ...]
+    header: str | None = None
+    path: str | None = None
+    """Dotted, of the JSON body."""
+
+
+class Signature(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+    """Where a signature stands, and what it covers."""
+
     header: str | None = None
     signature_path: str | None = None
-    algorithm: Algorithm = "sha256"
+    each: str | None = None
     encoding: Encoding = "hex"
     prefix: str = ""
     separator: str | None = None
@@ -67,9 +111,81 @@ class Hmac(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     id_header: str | None = None
     tolerance: int | None = None
     """Seconds, into the past and into the future; None does not look at the clock."""
-    key: KeyForm = "utf8"
     per: str | None = None
     """The named path part that chooses the secret, without ``$path.``."""
+    preset: str | None = None
+
+
+class Hmac(Signature, frozen=True, kw_only=True, cache_hash=True):
+    """A keyed hash over a template of the request."""
+
+    secret: tuple[str, ...]
+    """Credential names; any of them may match, so that secrets can be rotated."""
+    algorithm: Algorithm = "sha256"
+    key: KeyForm = "utf8"
+    port: Literal["registered", "either"] = "registered"
+    """``either``: the address is signed with or without its port, whatever was registered (Twilio)."""
+    body_query: str | None = None
+    """The parameter of the address that holds the SHA-256 of a body that is no form, in hex (Twilio)."""
+
+
+class Digest(Signature, frozen=True, kw_only=True, cache_hash=True):
+    """A plain hash over a template that holds the secret itself, ``{secret}``."""
+
+    secret: tuple[str, ...]
+    algorithm: Algorithm = "sha256"
+
+
+class Ecdsa(Signature, frozen=True, kw_only=True, cache_hash=True):
+    """A signature with an elliptic-curve key (FIPS 186-5)."""
+
+    public_key: tuple[PublicKey, ...] = ()
+    published: PublishedAt | None = None
+    encoding: Encoding = "base64"
+    algorithm: PublicAlgorithm = "sha256"
+    form: Literal["der", "raw"] = "der"
+    """``raw``: both numbers one after the other, as JWS writes them."""
+
+
+class Ed25519(Signature, frozen=True, kw_only=True, cache_hash=True):
+    """A signature with an Ed25519 key (RFC 8032)."""
+
+    public_key: tuple[PublicKey, ...] = ()
+    published: PublishedAt | None = None
+    encoding: Encoding = "base64"
+
+
+class Rsa(Signature, frozen=True, kw_only=True, cache_hash=True):
+    """A signature with an RSA key (RFC 8017)."""
+
+    public_key: tuple[PublicKey, ...] = ()
+    published: PublishedAt | None = None
+    encoding: Encoding = "base64"
+    algorithm: PublicAlgorithm = "sha256"
+    padding: Literal["pkcs1", "pss"] = "pkcs1"
+
+
+class Jwt(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+    """A JSON Web Token (RFC 7519), in a header or as the whole body."""
+
+    algorithms: tuple[TokenAlgorithm, ...]
+    """Those that are taken; a token never chooses for itself."""
+    header: str | None = "Authorization"
+    """None: the token is the body."""
+    prefix: str = ""
+    secret: tuple[str, ...] = ()
+    public_key: tuple[PublicKey, ...] = ()
+    jwks: PublicKey | None = None
+    """A set of keys: a file of the rules folder, or, as ``https://…``, an address."""
+    issuer: tuple[str, ...] = ()
+    audience: tuple[str, ...] = ()
+    claims: tuple[tuple[str, str], ...] = ()
+    """What else must stand in it."""
+    body_claim: str | None = None
+    """The claim that holds the SHA-256 of the body, in hex or base64."""
+    tolerance: int | None = None
+    """Seconds since the token was issued (``iat``); without it the token must say when it ends (``exp``)."""
+    per: str | None = None
     preset: str | None = None
 
 
@@ -78,6 +194,8 @@ class Header(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
 
     name: str
     secret: tuple[str, ...]
+    per: str | None = None
+    preset: str | None = None
 
 
 class Basic(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
@@ -86,12 +204,16 @@ class Basic(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     user: str
     """Literal, or ``$env.NAME``."""
     password: tuple[str, ...]
+    per: str | None = None
+    preset: str | None = None
 
 
 class Bearer(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     """``Authorization: Bearer SECRET`` (RFC 6750)."""
 
     secret: tuple[str, ...]
+    per: str | None = None
+    preset: str | None = None
 
 
 class Query(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
@@ -99,13 +221,36 @@ class Query(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
 
     name: str
     secret: tuple[str, ...]
+    per: str | None = None
+    preset: str | None = None
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
-    """A shared secret at a dotted path of the JSON body."""
+    """A shared secret at a dotted path of the JSON body; ``*`` in it is every element of a list, one at least."""
 
     path: str
     secret: tuple[str, ...]
+    per: str | None = None
+    preset: str | None = None
+
+
+class IPAllow(msgspec.Struct, frozen=True, cache_hash=True):
+    """The sender's own address, as the connection or a declared proxy says it."""
+
+    networks: tuple[str, ...]
+    """In CIDR notation."""
+
+
+class ClientCertificate(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
+    """The certificate of mutual TLS, as a declared proxy that ended the connection tells it in a header."""
+
+    header: str
+    subject: tuple[str, ...] = ()
+    """Any of them, as the proxy writes it: exactly."""
+    fingerprint: tuple[str, ...] = ()
+    """Any of them, in hex; colons and case count for nothing."""
+    verified: str | None = None
+    """The header that must say ``SUCCESS``, where the proxy also passes on certificates that it did not verify."""
 
 
 class NoVerification(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
@@ -130,7 +275,41 @@ class AnyOf(msgspec.Struct, frozen=True, cache_hash=True):
     schemes: tuple[Scheme, ...]
 
 
-Scheme: TypeAlias = Hmac | Header | Basic | Bearer | Query | Body | NoVerification | AllOf | AnyOf
+Scheme: TypeAlias = (
+    Hmac
+    | Digest
+    | Ecdsa
+    | Ed25519
+    | Rsa
+    | Jwt
+    | Header
+    | Basic
+    | Bearer
+    | Query
+    | Body
+    | IPAllow
+    | ClientCertificate
+    | NoVerification
+    | AllOf
+    | AnyOf
+)
+
+STRUCTS: Final[Mapping[str, type[msgspec.Struct]]] = {
+    "hmac": Hmac,
+    "digest": Digest,
+    "ecdsa": Ecdsa,
+    "ed25519": Ed25519,
+    "rsa": Rsa,
+    "jwt": Jwt,
+    "basic": Basic,
+    "bearer": Bearer,
+    "header": Header,
+    "query": Query,
+    "body": Body,
+    "ip_allow": IPAllow,
+    "client_certificate": ClientCertificate,
+}
+"""The schemes that a rules file can spell out, by its word for them."""
 
 ENV: Final = re.compile(r"\$env\.([A-Za-z_][A-Za-z0-9_]*)")
 """How a rules file names a credential."""
@@ -140,43 +319,3 @@ def env_name(text: str) -> str | None:
     """The credential's name in ``$env.NAME``, or None where the text is no such thing."""
     match = ENV.fullmatch(text)
     return match.group(1) if match else None
-
-
-def secrets_of(scheme: Scheme) -> tuple[str, ...]:
-    """The names of all the credentials that a scheme reads, each once, in order.
-
-    With ``per`` these are the first halves of the names: the value of the path part completes them.
-    """
-    match scheme:
-        case Hmac() | Header() | Bearer() | Query() | Body():
-            names: tuple[str, ...] = scheme.secret
-        case Basic():
-            user = env_name(scheme.user)
-            names = (*((user,) if user else ()), *scheme.password)
-        case AllOf() | AnyOf():
-            names = tuple(name for part in scheme.schemes for name in secrets_of(part))
-        case NoVerification():
-            names = ()
-    return tuple(dict.fromkeys(names))
-
-
-def body_secrets(scheme: Scheme) -> tuple[str, ...]:
-    """The dotted paths of the body at which shared secrets stand."""
-    match scheme:
-        case Body():
-            return (scheme.path,)
-        case AllOf() | AnyOf():
-            return tuple(dict.fromkeys(path for part in scheme.schemes for path in body_secrets(part)))
-        case _:
-            return ()
-
-
-def needs_url(scheme: Scheme) -> bool:
-    """Whether the source must say its ``public_url``, because the sender signs it."""
-    match scheme:
-        case Hmac():
-            return "{url}" in scheme.signed
-        case AllOf() | AnyOf():
-            return any(needs_url(part) for part in scheme.schemes)
-        case _:
-            return False

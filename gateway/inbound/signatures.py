@@ -1,127 +1,126 @@
-"""Keyed hashes: an :class:`~gateway.inbound.schemes.Hmac` compiled to a check, and used as its sender uses it.
+"""Signatures over a request: a :class:`~gateway.inbound.schemes.Signature` compiled to a check.
 
-The comparison is over the encoded signature as text, in constant time: base64 has several spellings of the same bytes,
-and only the one that a sender makes is taken. Hex digits count in either case.
+This file finds the signatures, the time and the id in a request, and refuses what is too old; how a signature is made
+and compared is a :class:`Method`, one for hashes (:mod:`gateway.inbound.hashes`) and one for public keys
+(:mod:`gateway.inbound.public_keys`).
 """
 
 from __future__ import annotations
 
-import base64
-import binascii
-import hmac
-import re
 from datetime import UTC, datetime
-from typing import Final
-from uuid import uuid4
+from typing import Any, Final, Protocol
 
-from gateway.errors import AuthenticationFailed, SettingsError
+from gateway.errors import AuthenticationFailed
+from gateway.inbound.chosen import suffix_of
+from gateway.inbound.hashes import KeyedHash, PlainHash
+from gateway.inbound.public_keys import PublicKeyMethod
 from gateway.inbound.request import Request
-from gateway.inbound.schemes import Check, Credential, Encoding, Hmac, KeyForm, Parts, TimestampUnit
-from gateway.inbound.signed import body_text, compile_signed, placeholders_of, raw
+from gateway.inbound.schemes import Check, Digest, Ecdsa, Ed25519, Hmac, Means, Rsa, Signature, TimestampUnit
+from gateway.inbound.signed import Envelope, document_of, placeholders_of, raw, values_at
 
-_DIGEST_LENGTH: Final = {"md5": 16, "sha1": 20, "sha256": 32, "sha512": 64}
-_MAX_SIGNATURES: Final = 32
-_PART = re.compile(r"[A-Za-z0-9_-]+")
-_HEX = re.compile(rb"[0-9a-fA-F]+")
-_BASE64 = re.compile(rb"[0-9A-Za-z+/_-]+={0,2}")
+MAX_SIGNATURES: Final = 32
+"""That one request may hold in a header, and elements that are signed each on its own: many more."""
+MAX_ELEMENTS: Final = 2_000
 
 
-class _UnusableKey(ValueError):
-    """A secret is not of the form that the scheme's ``key`` says."""
+class Method(Protocol):
+    """How a signature is made and compared."""
+
+    words: str
+
+    def keys(self, envelope: Envelope) -> tuple[list[tuple[str, Any]], list[str]]:
+        """Name and key of each that can be used, and why the others can't."""
+
+    def prepare(self, envelope: Envelope) -> Any:
+        """What was signed."""
+
+    def matches(self, prepared: Any, key: Any, signatures: list[bytes]) -> bool:
+        """Whether one of the signatures, as text, is that key's."""
+
+    def hint(self, signature: bytes) -> str | None:
+        """What is odd about a signature that did not match, from its form alone."""
 
 
-def check_hmac(scheme: Hmac) -> Check:
+def method_of(scheme: Signature) -> Method:
+    """The method of a scheme."""
+    match scheme:
+        case Hmac():
+            return KeyedHash(scheme)
+        case Digest():
+            return PlainHash(scheme)
+        case Ecdsa() | Ed25519() | Rsa():
+            return PublicKeyMethod(scheme)
+    raise TypeError(f"{type(scheme).__name__} is no scheme of a signature")
+
+
+def where_of(scheme: Signature) -> str:
+    """Where the signature stands, in words."""
+    return f"header {scheme.header}" if scheme.header is not None else f"{scheme.signature_path} of the body"
+
+
+def check_signature(scheme: Signature) -> Check:
     """A function that says in words how a request was proved, or raises AuthenticationFailed."""
-    message_of = compile_signed(scheme.signed)
-    algorithm, encoding = scheme.algorithm, scheme.encoding
-    where = f"header {scheme.header}" if scheme.header is not None else f"{scheme.signature_path} of the body"
-    names_id = "id" in placeholders_of(scheme.signed)
-    names_time = "timestamp" in placeholders_of(scheme.signed) or scheme.tolerance is not None
+    method = method_of(scheme)
+    where = where_of(scheme)
+    used = placeholders_of(scheme.signed)
+    names_id = "id" in used
+    names_time = "timestamp" in used or scheme.tolerance is not None
+    noun = "secret" if isinstance(scheme, Hmac | Digest) else "key"
     kind = f"{scheme.preset}: " if scheme.preset else ""
-    words = f"{kind}HMAC-{algorithm.upper()} of {scheme.signed} in {where}, secret "
+    words = f"{kind}{method.words} of {scheme.signed} in {where}, {noun} "
 
-    def check(request: Request, credential: Credential, now: datetime, parts: Parts) -> str:
-        signatures, timestamp = _signatures(scheme, request, where)
+    def proved(envelope: Envelope) -> str:
+        """The name of the secret or the key."""
+        signatures, beside = _signatures(scheme, envelope, where)
         if names_time:
-            timestamp = _timestamp(scheme, request, timestamp, where)
+            envelope.timestamp = _timestamp(scheme, envelope, beside, where)
             if scheme.tolerance is not None:
-                _in_time(timestamp, scheme.timestamp_unit, scheme.tolerance, now)
-        id_ = ""
+                in_time(envelope.timestamp, scheme.timestamp_unit, scheme.tolerance, envelope.means.now)
         if names_id:
-            id_ = _present(request, scheme.id_header or "")
-        message = message_of(request, timestamp, id_)
+            envelope.id = present(envelope.request, scheme.id_header or "")
+        prepared = method.prepare(envelope)
+        keys, unusable = method.keys(envelope)
         matched = None
-        keys, unusable = _keys(scheme, credential, parts)
         for name, key in keys:
-            expected = encode(hmac.digest(key, message, algorithm), encoding)
-            for signature in signatures:
-                if hmac.compare_digest(expected, signature):
-                    matched = name
+            if method.matches(prepared, key, signatures):
+                matched = name
         if matched is not None:
-            return words + matched
-        raise AuthenticationFailed(_mismatch(scheme, where, signatures, [name for name, _ in keys], unusable))
+            return matched
+        names = [name for name, _ in keys]
+        raise AuthenticationFailed(_mismatch(method, noun, where, signatures, names, unusable))
 
-    return check
+    def check(request: Request, means: Means) -> str:
+        return words + proved(Envelope(request, means, suffix=suffix_of(scheme.per, means.parts)))
 
+    def check_each(request: Request, means: Means) -> str:
+        suffix = suffix_of(scheme.per, means.parts)
+        elements = elements_of(scheme, request)
+        name = ""
+        for number, element in enumerate(elements):
+            try:
+                name = proved(Envelope(request, means, suffix=suffix, element=element))
+            except AuthenticationFailed as error:
+                raise AuthenticationFailed(f"element {number} of {scheme.each}: {error}") from None
+        return f"{words}{name}, each of {len(elements)}"
 
-def sign_hmac(
-    scheme: Hmac,
-    request: Request,
-    *,
-    credential: Credential,
-    now: datetime,
-    parts: Parts,
-    id_: str | None,
-) -> dict[str, str]:
-    """The headers that the sender would add, signed with the first secret that is set."""
-    if scheme.header is None:
-        raise SettingsError(f"the signature travels in the body: put it at {scheme.signature_path}")
-    keys, unusable = _keys(scheme, credential, parts)
-    if not keys:
-        raise SettingsError(f"can't sign: {'; '.join(unusable)}")
-    added: dict[str, str] = {}
-    timestamp = format_timestamp(now, scheme.timestamp_unit)
-    if scheme.timestamp_header is not None:
-        added[scheme.timestamp_header] = timestamp
-    if scheme.timestamp_path is not None:
-        timestamp = body_text(request, tuple(scheme.timestamp_path.split(".")))
-    id_ = id_ if id_ is not None else f"msg_{uuid4().hex}"
-    if scheme.id_header is not None:
-        added[scheme.id_header] = id_
-    sent = (*request.headers, *((name.lower(), value) for name, value in added.items()))
-    whole = Request(
-        source=request.source,
-        method=request.method,
-        path=request.path,
-        query=request.query,
-        headers=sent,
-        body=request.body,
-        received_at=now,
-        url=request.url,
-    )
-    try:
-        message = compile_signed(scheme.signed)(whole, timestamp, id_)
-    except AuthenticationFailed as error:
-        raise SettingsError(f"can't sign: {error}") from None
-    digest = hmac.digest(keys[0][1], message, scheme.algorithm)
-    signature = scheme.prefix + encode(digest, scheme.encoding).decode()
-    if scheme.parse is not None:
-        entries = [f"{scheme.parse.signature}={signature}"]
-        if scheme.parse.timestamp is not None:
-            entries.insert(0, f"{scheme.parse.timestamp}={timestamp}")
-        signature = (scheme.separator or ",").join(entries)
-    return {**added, scheme.header: signature}
+    return check if scheme.each is None else check_each
 
 
-def encode(digest: bytes, encoding: Encoding) -> bytes:
-    """A digest as it is written in a header: lower-case hex digits, base64, or base64url without its padding."""
-    match encoding:
-        case "hex":
-            return binascii.hexlify(digest)
-        case "base64":
-            return binascii.b2a_base64(digest, newline=False)
-        case "base64url":
-            return base64.urlsafe_b64encode(digest).rstrip(b"=")
+def elements_of(scheme: Signature, request: Request) -> list[Any]:
+    """The elements that are signed each on its own.
+
+    :raises AuthenticationFailed: there are none, too many, or one is no object.
+    """
+    where = scheme.each or ""
+    elements = values_at(document_of(request.body, where), tuple(where.split(".")))
+    if not elements:
+        raise AuthenticationFailed(f"{where} of the body is empty: nothing in it is signed")
+    if len(elements) > MAX_ELEMENTS:
+        raise AuthenticationFailed(f"{where} of the body has {len(elements):,} elements; allowed: {MAX_ELEMENTS:,}")
+    for number, element in enumerate(elements):
+        if not isinstance(element, dict):
+            raise AuthenticationFailed(f"element {number} of {where} is no object")
+    return elements
 
 
 def format_timestamp(moment: datetime, unit: TimestampUnit) -> str:
@@ -135,7 +134,11 @@ def format_timestamp(moment: datetime, unit: TimestampUnit) -> str:
             return moment.astimezone(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
 
 
-def _present(request: Request, name: str) -> str:
+def present(request: Request, name: str) -> str:
+    """A header's value.
+
+    :raises AuthenticationFailed: it is absent.
+    """
     value = request.header(name)
     if value is None:
         others = [key for key, _ in request.headers if "signature" in key or "hmac" in key]
@@ -144,30 +147,42 @@ def _present(request: Request, name: str) -> str:
     return value
 
 
-def _signatures(scheme: Hmac, request: Request, where: str) -> tuple[list[bytes], str]:
+def _values(scheme: Signature, envelope: Envelope) -> list[str]:
+    """The texts that hold signatures: a header, a row of numbered ones, or a place of the body."""
+    if scheme.header is None:
+        return [envelope.text(tuple((scheme.signature_path or "").split(".")))]
+    if not scheme.header.endswith("*"):
+        return [present(envelope.request, scheme.header)]
+    beginning = scheme.header[:-1].lower()
+    found = [
+        value
+        for name, value in envelope.request.headers
+        if name.startswith(beginning) and name[len(beginning) :].isdecimal()
+    ]
+    return found or [present(envelope.request, scheme.header)]
+
+
+def _signatures(scheme: Signature, envelope: Envelope, where: str) -> tuple[list[bytes], str]:
     """The signatures that were sent, as text to compare with, and the timestamp that stands beside them, if any."""
-    if scheme.header is not None:
-        value = _present(request, scheme.header)
-    else:
-        value = body_text(request, tuple((scheme.signature_path or "").split(".")))
+    entries: list[str] = []
     timestamp = ""
-    if scheme.parse is not None:
-        entries = []
-        for entry in value.split(scheme.separator or ","):
-            name, _, text = entry.partition("=")
-            name = name.strip()
-            if name == scheme.parse.signature:
-                entries.append(text.strip())
-            elif name == scheme.parse.timestamp and not timestamp:
-                timestamp = text.strip()
-        if not entries:
-            raise AuthenticationFailed(f"{where} holds no entry {scheme.parse.signature}=…")
-    elif scheme.separator is not None:
-        entries = [entry.strip() for entry in value.split(scheme.separator)]
-    else:
-        entries = [value.strip()]
-    if len(entries) > _MAX_SIGNATURES:
-        raise AuthenticationFailed(f"{where} holds {len(entries)} signatures; at most {_MAX_SIGNATURES} are read")
+    for value in _values(scheme, envelope):
+        if scheme.parse is not None:
+            for entry in value.split(scheme.separator or ","):
+                name, _, text = entry.partition("=")
+                name = name.strip()
+                if name == scheme.parse.signature:
+                    entries.append(text.strip())
+                elif name == scheme.parse.timestamp and not timestamp:
+                    timestamp = text.strip()
+        elif scheme.separator is not None:
+            entries += [entry.strip() for entry in value.split(scheme.separator)]
+        else:
+            entries.append(value.strip())
+    if not entries and scheme.parse is not None:
+        raise AuthenticationFailed(f"{where} holds no entry {scheme.parse.signature}=…")
+    if len(entries) > MAX_SIGNATURES:
+        raise AuthenticationFailed(f"{where} holds {len(entries)} signatures; at most {MAX_SIGNATURES} are read")
     prefix = scheme.prefix
     found = [raw(entry[len(prefix) :]) for entry in entries if entry.startswith(prefix)]
     if not found:
@@ -179,18 +194,22 @@ def _signatures(scheme: Hmac, request: Request, where: str) -> tuple[list[bytes]
     return found, timestamp
 
 
-def _timestamp(scheme: Hmac, request: Request, beside: str, where: str) -> str:
+def _timestamp(scheme: Signature, envelope: Envelope, beside: str, where: str) -> str:
     if scheme.timestamp_header is not None:
-        return _present(request, scheme.timestamp_header).strip()
+        return present(envelope.request, scheme.timestamp_header).strip()
     if scheme.timestamp_path is not None:
-        return body_text(request, tuple(scheme.timestamp_path.split(".")))
+        return envelope.text(tuple(scheme.timestamp_path.split(".")))
     if not beside:
         entry = scheme.parse.timestamp if scheme.parse else None
         raise AuthenticationFailed(f"the timestamp is missing: {where} holds no entry {entry}=…")
     return beside
 
 
-def _in_time(text: str, unit: TimestampUnit, tolerance: int, now: datetime) -> None:
+def in_time(text: str, unit: TimestampUnit, tolerance: int, now: datetime) -> None:
+    """Refuse what was signed longer than ``tolerance`` seconds ago, or is as far in the future.
+
+    :raises AuthenticationFailed: it was, or the text is no such time.
+    """
     if unit == "iso":
         try:
             moment = datetime.fromisoformat(text)
@@ -206,11 +225,12 @@ def _in_time(text: str, unit: TimestampUnit, tolerance: int, now: datetime) -> N
     if abs(age) > tolerance:
         side = "past" if age > 0 else "future"
         raise AuthenticationFailed(
-            f"the timestamp is {_length(abs(age))} in the {side}; {_length(tolerance)} are allowed"
+            f"the timestamp is {in_words(abs(age))} in the {side}; {in_words(tolerance)} are allowed"
         )
 
 
-def _length(seconds: float) -> str:
+def in_words(seconds: float) -> str:
+    """A length of time for a person: ``90 s``, ``40 min``, ``3 h``, ``12 days``."""
     if seconds < 120:
         return f"{seconds:.0f} s"
     if seconds < 2 * 3600:
@@ -220,80 +240,14 @@ def _length(seconds: float) -> str:
     return f"{seconds / 86400:.0f} days"
 
 
-def _keys(scheme: Hmac, credential: Credential, parts: Parts) -> tuple[list[tuple[str, bytes]], list[str]]:
-    """Name and key of each secret that is set, and why the others can't be used."""
-    names = scheme.secret
-    if scheme.per is not None:
-        part = parts.get(scheme.per)
-        if not part:
-            raise AuthenticationFailed(f"the path holds no {scheme.per}, which chooses the secret")
-        suffix = part.upper().replace("-", "_")
-        # A stranger chooses this part, and NAME_UK_FILE holds no secret: it is the address of the file that does.
-        if not _PART.fullmatch(part) or suffix == "FILE" or suffix.endswith("_FILE"):
-            raise AuthenticationFailed(
-                f"{scheme.per} of the path names no secret; allowed: letters, digits, - and _, not FILE at the end"
-            )
-        names = tuple(f"{name}_{suffix}" for name in names)
-    usable: list[tuple[str, bytes]] = []
-    unusable: list[str] = []
-    for name in names:
-        value = credential(name)
-        if not value:
-            unusable.append(f"{name} is unset")
-            continue
-        try:
-            usable.append((name, _key(value, scheme.key)))
-        except _UnusableKey as error:
-            unusable.append(f"{name} {error}")
-    return usable, unusable
-
-
-def _key(value: str, form: KeyForm) -> bytes:
-    match form:
-        case "utf8":
-            key = value.encode("utf-8", "surrogatepass")
-        case "hex":
-            try:
-                key = binascii.unhexlify(value.strip())
-            except ValueError:
-                raise _UnusableKey("is not hex digits, as key: hex says") from None
-        case "base64" | "whsec":
-            text = value.strip().removeprefix("whsec_" if form == "whsec" else "")
-            try:
-                key = binascii.a2b_base64(text + "=" * (-len(text) % 4), strict_mode=True)
-            except ValueError:
-                raise _UnusableKey(f"is not base64, as key: {form} says") from None
-    if not key:
-        raise _UnusableKey("holds an empty key")
-    return key
-
-
-def _mismatch(scheme: Hmac, where: str, signatures: list[bytes], names: list[str], unusable: list[str]) -> str:
+def _mismatch(
+    method: Method, noun: str, where: str, signatures: list[bytes], names: list[str], unusable: list[str]
+) -> str:
     note = f"; {'; '.join(unusable)}" if unusable else ""
     if not names:
-        return f"no secret can be used{note}"
-    hints = {hint for hint in (_hint(scheme, signature) for signature in signatures) if hint}
+        return f"no {noun} can be used{note}"
+    hints = {hint for hint in (method.hint(signature) for signature in signatures) if hint}
     if len(hints) == 1:
         note = f": {hints.pop()}{note}"
-    count = "the secret" if len(names) == 1 else f"any of {len(names)} secrets"
+    count = f"the {noun}" if len(names) == 1 else f"any of {len(names)} {noun}s"
     return f"the signature in {where} does not match with {count} ({', '.join(names)}){note}"
-
-
-def _hint(scheme: Hmac, signature: bytes) -> str | None:
-    """What is odd about a signature that did not match, from its form alone."""
-    if not signature:
-        return "it is empty"
-    length = _DIGEST_LENGTH[scheme.algorithm]
-    for algorithm, size in _DIGEST_LENGTH.items():
-        if _HEX.fullmatch(signature) and len(signature) == 2 * size:
-            found = "hex"
-        elif _BASE64.fullmatch(signature) and len(signature.rstrip(b"=")) == (size * 4 + 2) // 3:
-            found = "base64"
-        else:
-            continue
-        if found != ("hex" if scheme.encoding == "hex" else "base64"):
-            return f"it is {found} where {scheme.encoding} was expected"
-        if size != length:
-            return f"it is as long as {algorithm}, not {scheme.algorithm}"
-        return None
-    return f"it is no {scheme.encoding} of {scheme.algorithm}"

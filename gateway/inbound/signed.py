@@ -3,15 +3,20 @@
 =================== =============================================================================================
 ``{body}``          the raw bytes of the body
 ``{sha256(body)}``  their SHA-256 in lower-case hex digits
-``{body.a.b}``      a text, number or boolean of the JSON body, as it is written there (``{body.items.0.id}`` too)
+``{crc32(body)}``   their CRC-32 as a decimal number (PayPal)
+``{body.a.b}``      a text, number or boolean of the JSON body, as it is written there (``{body.items.0.id}`` too);
+                    ``{body.a.b?}`` may be absent, and is then empty
+``{lines(A, B)}``   name and value of these fields of the JSON body, a line each, without those that are absent (SNS)
 ``{sorted_form}``   name and value of every form field, sorted by name and then value, equal pairs once (Twilio)
 ``{timestamp}``     as text, from where the scheme says
 ``{id}``            the header that ``id_header`` names
-``{url}``           the public URL as registered at the sender (the source's ``public_url``)
+``{url}``           the source's ``public_url``, with the query that was received
 ``{method}``        in upper case
 ``{path}``          of the public URL, else ``/hooks/…`` as received
 ``{query}``         the raw query, without the question mark
 ``{header.X}``      a header in any case
+``{env.NAME}``      a credential that is signed with (PayPal: the id of the webhook)
+``{secret}``        the secret itself: in ``digest`` only, and exactly once there
 =================== =============================================================================================
 """
 
@@ -19,6 +24,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import zlib
 from collections.abc import Callable
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlsplit
@@ -28,9 +34,7 @@ import msgspec
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.exact_json import mended_json
 from gateway.inbound.request import Request
-
-Signed = Callable[[Request, str, str], bytes]
-"""Makes the signed bytes of a request, its timestamp and its id."""
+from gateway.inbound.schemes import Means
 
 PLACEHOLDERS: Final = (
     "{timestamp}",
@@ -42,16 +46,57 @@ PLACEHOLDERS: Final = (
     "{query}",
     "{sorted_form}",
     "{sha256(body)}",
+    "{crc32(body)}",
     "{header.X}",
     "{body.a.b}",
+    "{body.a.b?}",
+    "{lines(A, B)}",
+    "{env.NAME}",
 )
 
+SECRET: Final = "{secret}"  # noqa: S105 - a placeholder's name
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
+_LINES = re.compile(r"lines\(\s*([^\s,()]+(?:\s*,\s*[^\s,()]+)*)\s*\)")
 _FORM = "application/x-www-form-urlencoded"
 _MAX_FORM_FIELDS: Final = 10_000
+UNREAD: Final[Any] = object()
+"""Of a body that nobody looked into yet."""
 
 # Numbers keep the text that they were written in: that text is what was signed.
 _as_written = msgspec.json.Decoder(float_hook=str)
+
+
+class Envelope:
+    """A request, and what its scheme found beside the body. The body is read as JSON at most once."""
+
+    __slots__ = ("_document", "id", "means", "request", "suffix", "timestamp", "url")
+
+    def __init__(self, request: Request, means: Means, *, suffix: str = "", element: Any = UNREAD) -> None:
+        self.request = request
+        self.means = means
+        self.suffix = suffix
+        """Behind the names of credentials, where the path chooses them."""
+        self.timestamp = ""
+        self.id = ""
+        self.url: str | None = None
+        """An other spelling of the address than :func:`address_of`."""
+        self._document = element
+
+    def text(self, path: tuple[str, ...]) -> str:
+        """The scalar at a dotted path of the body, or of the element that is looked at."""
+        if self._document is UNREAD:
+            self._document = document_of(self.request.body, ".".join(path))
+        return text_at(self._document, path)
+
+    def has(self, path: tuple[str, ...]) -> bool:
+        """Whether something other than null stands there."""
+        if self._document is UNREAD:
+            self._document = document_of(self.request.body, ".".join(path))
+        return next(iter(values_at(self._document, path)), None) is not None
+
+
+Signed = Callable[[Envelope], bytes]
+"""Makes the signed bytes."""
 
 
 class TemplateProblem(ValueError):
@@ -65,6 +110,11 @@ class TemplateProblem(ValueError):
 def placeholders_of(template: str) -> tuple[str, ...]:
     """The names between the braces, in order."""
     return tuple(_PLACEHOLDER.findall(template))
+
+
+def credentials_in(template: str) -> tuple[str, ...]:
+    """The credentials that a template names, ``{env.NAME}``."""
+    return tuple(name.removeprefix("env.") for name in placeholders_of(template) if name.startswith("env."))
 
 
 def compile_signed(template: str) -> Signed:
@@ -82,7 +132,7 @@ def compile_signed(template: str) -> Signed:
     if len(parts) == 1:
         return parts[0]
     compiled = tuple(parts)
-    return lambda request, timestamp, id_: b"".join([part(request, timestamp, id_) for part in compiled])
+    return lambda envelope: b"".join([part(envelope) for part in compiled])
 
 
 def _literal(text: str, parts: list[Signed]) -> None:
@@ -91,36 +141,51 @@ def _literal(text: str, parts: list[Signed]) -> None:
             raise TemplateProblem(f"a brace without its partner in {text!r}", found=brace)
     if text:
         constant = text.encode()
-        parts.append(lambda request, timestamp, id_: constant)
+        parts.append(lambda envelope: constant)
 
 
 def _placeholder(name: str) -> Signed:
     match name:
         case "body":
-            return lambda request, timestamp, id_: request.body
+            return lambda envelope: envelope.request.body
         case "timestamp":
-            return lambda request, timestamp, id_: raw(timestamp)
+            return lambda envelope: raw(envelope.timestamp)
         case "id":
-            return lambda request, timestamp, id_: raw(id_)
+            return lambda envelope: raw(envelope.id)
         case "url":
-            return lambda request, timestamp, id_: _url(request).encode("utf-8", "surrogatepass")
+            return lambda envelope: (envelope.url or address_of(envelope.request)).encode("utf-8", "surrogatepass")
         case "method":
-            return lambda request, timestamp, id_: raw(request.method.upper())
+            return lambda envelope: raw(envelope.request.method.upper())
         case "path":
-            return lambda request, timestamp, id_: raw(_path(request))
+            return lambda envelope: raw(_path(envelope.request))
         case "query":
-            return lambda request, timestamp, id_: raw(request.query)
+            return lambda envelope: raw(envelope.request.query)
         case "sorted_form":
-            return lambda request, timestamp, id_: _sorted_form(request)
+            return lambda envelope: _sorted_form(envelope.request)
         case "sha256(body)":
-            return lambda request, timestamp, id_: hashlib.sha256(request.body).hexdigest().encode()
+            return lambda envelope: hashlib.sha256(envelope.request.body).hexdigest().encode()
+        case "crc32(body)":
+            return lambda envelope: str(zlib.crc32(envelope.request.body)).encode()
+    if lines := _LINES.fullmatch(name):
+        return _lines(tuple(part.strip() for part in lines[1].split(",")))
     kind, _, rest = name.partition(".")
     if kind == "header" and rest:
-        return lambda request, timestamp, id_: raw(_header(request, rest))
-    if kind == "body" and rest and all(rest.split(".")):
-        path = tuple(rest.split("."))
-        return lambda request, timestamp, id_: body_text(request, path).encode("utf-8", "surrogatepass")
+        return lambda envelope: raw(_header(envelope.request, rest))
+    if kind == "env" and re.fullmatch(r"[A-Za-z_]\w*", rest):
+        return lambda envelope: _credential(envelope, rest)
+    if kind == "body" and rest and all(rest.removesuffix("?").split(".")):
+        path = tuple(rest.removesuffix("?").split("."))
+        if rest.endswith("?"):
+            return lambda envelope: _encoded(envelope.text(path)) if envelope.has(path) else b""
+        return lambda envelope: _encoded(envelope.text(path))
     raise TemplateProblem(f"unknown placeholder {{{name}}}", found=f"{{{name}}}")
+
+
+def _lines(names: tuple[str, ...]) -> Signed:
+    paths = tuple((name.encode(), tuple(name.split("."))) for name in names)
+    return lambda envelope: b"".join(
+        [b"%s\n%s\n" % (name, _encoded(envelope.text(path))) for name, path in paths if envelope.has(path)]
+    )
 
 
 def raw(text: str) -> bytes:
@@ -128,21 +193,50 @@ def raw(text: str) -> bytes:
     try:
         return text.encode("latin-1")
     except UnicodeEncodeError:
-        return text.encode("utf-8", "surrogatepass")
+        return _encoded(text)
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
 
 
 def body_text(request: Request, path: tuple[str, ...]) -> str:
     """The scalar at a dotted path of the body, as text. Only for proving who sent it: nothing else reads a body that
     is not verified yet."""
-    where = ".".join(path)
-    value = _value(request.body, where)
+    return text_at(document_of(request.body, ".".join(path)), path)
+
+
+def body_texts(request: Request, path: tuple[str, ...]) -> list[str]:
+    """As :func:`body_text`, for a path with ``*``: every element of a list, one at least."""
+    found = list(values_at(document_of(request.body, ".".join(path)), path))
+    return [_as_text(value, ".".join(path)) for value in found or [None]]
+
+
+def text_at(document: Any, path: tuple[str, ...]) -> str:
+    """The scalar at a dotted path, as text; :class:`~gateway.errors.AuthenticationFailed` where there is none."""
+    return _as_text(next(iter(values_at(document, path)), None), ".".join(path))
+
+
+def values_at(document: Any, path: tuple[str, ...]) -> list[Any]:
+    """What stands at a dotted path: one value, several where ``*`` stands for the elements of a list. What has no
+    such place gives None, so that an element without its secret is never passed over."""
+    values = [document]
     for name in path:
-        if isinstance(value, dict):
-            value = value.get(name)
-        elif isinstance(value, list) and name.isascii() and name.isdecimal() and len(name) < 7:
-            value = value[int(name)] if int(name) < len(value) else None
-        else:
-            value = None
+        found: list[Any] = []
+        for value in values:
+            if isinstance(value, list) and name == "*":
+                found += value
+            elif isinstance(value, dict):
+                found.append(value.get(name))
+            elif isinstance(value, list) and name.isascii() and name.isdecimal() and len(name) < 7:
+                found.append(value[int(name)] if int(name) < len(value) else None)
+            else:
+                found.append(None)
+        values = found
+    return values
+
+
+def _as_text(value: Any, where: str) -> str:
     match value:
         case str():
             return value
@@ -156,7 +250,8 @@ def body_text(request: Request, path: tuple[str, ...]) -> str:
             raise AuthenticationFailed(f"{where} of the body is {type(value).__name__}; a text or a number is needed")
 
 
-def _value(body: bytes, where: str) -> Any:
+def document_of(body: bytes, where: str) -> Any:
+    """A body as JSON, its numbers as they were written; ``where`` is what is read in it, for the message."""
     try:
         return _as_written.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -175,10 +270,29 @@ def _header(request: Request, name: str) -> str:
     return value
 
 
-def _url(request: Request) -> str:
+def _credential(envelope: Envelope, name: str) -> bytes:
+    value = envelope.means.credential(name + envelope.suffix)
+    if not value:
+        raise AuthenticationFailed(f"{name}{envelope.suffix}, a part of what is signed, is unset")
+    return _encoded(value)
+
+
+def address_of(request: Request) -> str:
+    """The address that a sender signs: the public URL, with the query that came. A query that was changed on the way
+    is not what was signed, and rules may read it."""
     if request.url is None:
         raise AuthenticationFailed("the sender signs its address, and the source does not say its public_url")
-    return request.url
+    base = request.url.partition("?")[0]
+    return f"{base}?{request.query}" if request.query else base
+
+
+def other_port(url: str) -> str | None:
+    """The same address with its port left out, or its default port written out; None where that changes nothing."""
+    split = urlsplit(url)
+    default = {"https": 443, "http": 80}.get(split.scheme)
+    bare = re.sub(r":\d+\Z", "", split.netloc)
+    other = bare if bare != split.netloc else f"{bare}:{default}"
+    return split._replace(netloc=other).geturl() if default is not None else None
 
 
 def _path(request: Request) -> str:
@@ -187,11 +301,21 @@ def _path(request: Request) -> str:
     return f"/hooks/{request.source}" + (f"/{request.path}" if request.path else "")
 
 
+def is_form(request: Request) -> bool:
+    """Whether the content type says that the body is a form's fields."""
+    return _content_type(request) == _FORM
+
+
+def _content_type(request: Request) -> str:
+    return (request.header("content-type") or "").partition(";")[0].strip().lower()
+
+
 def _sorted_form(request: Request) -> bytes:
-    content_type = (request.header("content-type") or "").partition(";")[0].strip().lower()
-    if request.body and content_type != _FORM:
+    if request.body and not is_form(request):
         # Otherwise such a body would be covered by no signature at all.
-        raise AuthenticationFailed(f"the scheme signs form fields; the content type is {content_type or 'absent'}")
+        raise AuthenticationFailed(
+            f"the scheme signs form fields; the content type is {_content_type(request) or 'absent'}"
+        )
     if request.body.count(b"&") >= _MAX_FORM_FIELDS:
         raise AuthenticationFailed(f"the form has more than {_MAX_FORM_FIELDS} fields")
     text = request.body.decode("utf-8", "surrogateescape")

@@ -6,12 +6,13 @@ pure: no I/O, the same answer for the same webhook, and no exception.
 
 from __future__ import annotations
 
-from gateway.rules.load import load, load_files, paths_of, version_of
+from gateway.rules.load import FILE_ENDS, load, load_files, paths_of, version_of
 from gateway.rules.model import Arrival, Ruleset, Source, TraceLine, Translation
 from gateway.rules.problems import Problem
 from gateway.rules.translate import translate
 
 __all__ = [
+    "FILE_ENDS",
     "Arrival",
     "Problem",
     "Ruleset",

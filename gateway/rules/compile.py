@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.inbound.authentication import SchemeProblem, scheme_from
 from gateway.inbound.challenge_kinds import challenge_secrets
-from gateway.inbound.schemes import body_secrets, needs_url, secrets_of
+from gateway.inbound.needs import body_secrets, needs_url, pers_of, secrets_of
 from gateway.intilery.contract import Destination
 from gateway.rules.body_terms import compile_body
 from gateway.rules.challenge_terms import compile_challenges
@@ -31,7 +31,12 @@ from gateway.rules.tables import Table, table_from_csv, table_from_mapping
 from gateway.rules.zones import zone_hint
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
+_WEB_ADDRESS = re.compile(r"https?://[^/\s?#]+(?:[/?][^\s#]*)?\Z")
 _PART = re.compile(r"\{([A-Za-z_]\w*)\}\Z")
+
+
+def _named_parts(parts: tuple[str, ...]) -> str:
+    return f"the path has the parts {', '.join(parts)}" if parts else "the source's path names no part"
 
 
 class SourceCompiler:
@@ -70,7 +75,7 @@ class SourceCompiler:
         name = self._source_name(root, keys)
         zone = self._zone(keys)
         path, parts = self._path(keys)
-        verify = self._verify(root, keys)
+        verify = self._verify(root, keys, parts)
         shown = () if verify is None else body_secrets(verify)
         redact = (*read_redact(keys, self.read), *(of_secret(place, batch="events" in keys) for place in shown))
         events = read_events(keys, self.read)
@@ -122,7 +127,7 @@ class SourceCompiler:
             if "respond" in keys
             else None
         )
-        public_url = self.read.text(keys, "public_url")
+        public_url = self._public_url(keys, parts)
         if self.yaml.problems or name is None or verify is None:
             return None
         return Source(
@@ -241,7 +246,7 @@ class SourceCompiler:
             tables.setdefault(key.text, Table(name=key.text, key_count=1, rows={}))
         return tables
 
-    def _verify(self, root: Node, keys: Entries) -> Any:
+    def _verify(self, root: Node, keys: Entries, parts: tuple[str, ...]) -> Any:
         if "verify" not in keys:
             if not root.partial:
                 self.report(
@@ -250,7 +255,9 @@ class SourceCompiler:
             return None
         _, node = keys["verify"]
         try:
-            scheme = scheme_from("none" if node.value is None and node.kind == "scalar" and node.text else node.plain())
+            scheme = scheme_from(
+                "none" if node.value is None and node.kind == "scalar" and node.text else node.plain(), files=self.files
+            )
         except SchemeProblem as problem:
             message = re.sub(r"; allowed: (?:[^;,]+, ){8,}[^;]+(?=; did you mean)", "", str(problem))
             if not problem.path and message.startswith("found"):
@@ -261,7 +268,30 @@ class SourceCompiler:
             self.report(
                 node, "this scheme signs the address; public_url: must hold it as it is registered at the sender"
             )
+        for per in pers_of(scheme):
+            if per not in parts:
+                self.report(node, f"per names $path.{per}, and {_named_parts(parts)}")
         return scheme
+
+    def _public_url(self, keys: Entries, parts: tuple[str, ...]) -> str | None:
+        """The address as it is registered at the sender, with the named parts of the path in it."""
+        text = self.read.text(keys, "public_url")
+        if text is None:
+            return None
+        node = keys["public_url"][1]
+        if not _WEB_ADDRESS.match(text):
+            self.report(
+                node, f"public_url takes an address such as https://hooks.example.com/hooks/shop; found '{text[:80]}'"
+            )
+            return None
+        used = re.findall(r"\{([^{}]*)\}", text)
+        for name in used:
+            if name not in parts:
+                self.report(node, f"public_url names {{{name}}}, and {_named_parts(parts)}", at=text.find("{" + name))
+        for name in parts:
+            if name not in used:
+                self.report(node, f"public_url lacks {{{name}}}: each {name} is registered with an address of its own")
+        return text
 
     def _destination(self, keys: Entries) -> str | Expression | None:
         """The source's own; None where it says nothing, and a rule must."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.errors import RulesError
+from gateway.inbound.declared import KEY_FILES
 from gateway.intilery.contract import Destination
 from gateway.model import RulesVersion
 from gateway.rules.compile import SourceCompiler
@@ -21,6 +22,8 @@ from gateway.rules.model import Ruleset, Source
 from gateway.rules.nodes import YAMLFile
 from gateway.rules.problems import Problem
 
+FILE_ENDS = (".yaml", ".csv", *KEY_FILES)
+"""The ends of the names of the files that are read."""
 MAX_FILE = 1_000_000
 """Bytes of one rules file."""
 
@@ -81,7 +84,7 @@ def paths_of(folder: Path, *, destinations: Path | None = None) -> dict[str, Pat
     paths = {
         path.name: path
         for path in sorted(folder.iterdir())
-        if path.suffix in (".yaml", ".csv") and not path.name.startswith(".") and path.is_file()
+        if path.suffix in FILE_ENDS and not path.name.startswith(".") and path.is_file()
     }
     if destinations is not None:
         paths[FILE] = destinations
@@ -115,11 +118,19 @@ def _read(name: str, path: Path, problems: list[Problem]) -> str | None:
                 )
             )
             return None
-        return data.decode("utf-8-sig")
+        text = data.decode("utf-8-sig")
+        if name.endswith(KEY_FILES) and "PRIVATE KEY-----" in text:
+            # What stands here is kept with every version of the rules.
+            problems.append(
+                Problem(file=name, line=1, column=1, message="holds a private key; only public ones stand beside rules")
+            )
+            return None
     except UnicodeDecodeError as error:
         problems.append(_not_utf8(name, data, error.start))
     except OSError as error:
         problems.append(Problem(file=name, line=1, column=1, message=f"can't be read: {error.strerror}"))
+    else:
+        return text
     return None
 
 
@@ -280,7 +291,7 @@ def _revision(folder: Path) -> str | None:
     # fmt: off
     command = [
         "git", "--no-optional-locks", "-C", str(folder), "status", "--porcelain=v2", "--branch", "--ignored",
-        "--", ":(glob)*.yaml", ":(glob)*.csv",
+        "--", *(f":(glob)*{end}" for end in FILE_ENDS),
     ]
     # fmt: on
     try:

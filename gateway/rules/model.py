@@ -10,8 +10,9 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from gateway.inbound.challenge_kinds import Challenge, challenge_secrets
+from gateway.inbound.needs import secrets_of
 from gateway.inbound.payloads import BodyType
-from gateway.inbound.schemes import Scheme, secrets_of
+from gateway.inbound.schemes import Scheme
 from gateway.intilery.contract import Destination
 from gateway.model import Command, MappingProblem, OnUnknown, RulesVersion, WebhookState
 from gateway.rules.calls import Call

@@ -92,9 +92,8 @@ def counted(app: Starlette, source: str, what: str = "challenge") -> float | Non
 
 def signed(preset: str, body: bytes) -> dict[str, str]:
     headers = {"content-type": "application/json"}
-    return headers | sign(
-        scheme_from(preset), body=body, headers=headers, credential=SECRETS.get, now=datetime.now(UTC)
-    )
+    made = sign(scheme_from(preset), body=body, headers=headers, credential=SECRETS.get, now=datetime.now(UTC))
+    return {**headers, **made.headers}
 
 
 def assert_plain(found: httpx.Response, text: str) -> None:

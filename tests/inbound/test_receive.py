@@ -17,7 +17,7 @@ from starlette.applications import Starlette
 
 from gateway.errors import StoreUnavailable
 from gateway.inbound.authentication import AllOf, AnyOf, Basic, Header, Hmac, NoVerification
-from gateway.inbound.receive import unset_secrets
+from gateway.inbound.needs import unset_secrets
 from gateway.model import CommandState, WebhookState
 from gateway.store import CommandFilter, WebhookFilter
 from tests import shop

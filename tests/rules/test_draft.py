@@ -243,10 +243,12 @@ def test_a_real_payload_makes_a_draft_that_works(file: Path, tmp_path: Path) -> 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_is_recognised_by_its_header_or_left_alone(preset: str) -> None:
     """Where two senders use one header, neither is claimed by the header alone."""
-    header = PRESETS[preset]["header"].lower()
-    headers = {header: "x"} | ({"webhook-id": "x"} if header == "webhook-signature" else {})
+    header = str(PRESETS[preset].keys.get("header", "")).lower()
+    if not header or PRESETS[preset].kind == "jwt":
+        return
+    headers = {header.replace("*", "1"): "x"} | ({"webhook-id": "x"} if header == "webhook-signature" else {})
     found = sender_of({}, headers)
-    shared = [name for name, row in PRESETS.items() if row["header"].lower() == header]
+    shared = [name for name, row in PRESETS.items() if str(row.keys.get("header", "")).lower() == header]
     assert found is None or found[0] in shared
     assert found is not None or len(shared) > 1 or preset == "intercom"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,10 +32,11 @@ from gateway.rules.reference.value_examples import (
     OPERATOR_EXAMPLES,
     ROOT_EXAMPLES,
 )
-from gateway.rules.reference.verify_examples import KEY_WORDS, KIND_EXAMPLES, KIND_WORDS
+from gateway.rules.reference.verify_examples import KIND_EXAMPLES, KIND_WORDS, words_for
 from gateway.rules.roots import ROOTS
 from gateway.rules.schema.verification import keys_of
 from gateway.rules.values import MISSING, describe
+from tests.inbound.pairs import pair_for
 
 DATA = "gateway/rules/reference"
 SERVED_ROOTS = {"$", *ROOTS} - {
@@ -170,27 +170,27 @@ def scheme(text: str) -> Scheme:
 @pytest.mark.parametrize("kind", KIND_EXAMPLES)
 def test_an_example_of_a_scheme_lets_its_sender_in_and_nobody_else(kind: str) -> None:
     declared = scheme(KIND_EXAMPLES[kind])
-    body, query = b'{"a": 1}', ""
+    body = b'{"a": 1}'
     headers: dict[str, str] = {"content-type": "application/json", "x-shop-time": str(int(NOW.timestamp()))}
-    if kind == "query":
-        query = f"token={SECRETS['SHOP_SECRET']}"
-    elif kind == "body":
-        body = json.dumps({"meta": {"token": SECRETS["SHOP_SECRET"]}}).encode()
-    else:
-        signed = sign(declared, body=body, headers=headers, credential=SECRETS.get, now=NOW)
-        headers |= {name.lower(): value for name, value in signed.items()}
-    good = Request(source="shop", query=query, headers=tuple(headers.items()), body=body, received_at=NOW)
-    assert verify(declared, good, credential=SECRETS.get, now=NOW).request is good
+    private, public = pair_for(kind)
+    secrets = {**SECRETS, "SHOP_PUBLIC_KEY": public}
+    signed = sign(declared, body=body, headers=headers, credential=secrets.get, now=NOW, private_key=private)
+    headers |= {name.lower(): value for name, value in signed.headers.items()}
+    good = Request(
+        source="shop", query=signed.query, headers=tuple(headers.items()), body=signed.body, received_at=NOW,
+        client="192.0.2.7", proxied=True,
+    )  # fmt: skip
+    assert verify(declared, good, credential=secrets.get, now=NOW).request is good
     bad = Request(source="shop", headers=(), body=b'{"a": 2}', received_at=NOW)
     with pytest.raises(AuthenticationFailed):
-        verify(declared, bad, credential=SECRETS.get, now=NOW)
+        verify(declared, bad, credential=secrets.get, now=NOW)
 
 
 def test_every_scheme_and_each_of_its_keys_is_explained() -> None:
     assert [kind for kind in KINDS if kind not in KIND_EXAMPLES or kind not in KIND_WORDS] == [], (
         "add it to KIND_WORDS and KIND_EXAMPLES of gateway/rules/reference/verify_examples.py"
     )
-    assert [key for kind in KINDS for key in keys_of(kind) if key not in KEY_WORDS] == [], (
+    assert [key for kind in KINDS for key in keys_of(kind) if not words_for(kind, key)] == [], (
         "add it to KEY_WORDS of gateway/rules/reference/verify_examples.py"
     )
 

@@ -3,24 +3,33 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
 from gateway.inbound.declared import scheme_from
+from gateway.inbound.needs import needs_url
 from gateway.inbound.presets import PRESETS
-from gateway.inbound.schemes import needs_url
 
 _PREFIXES: Final[Mapping[str, str]] = {
     "x-acuity-": "acuity", "x-bookeo-": "bookeo", "x-cal-signature": "cal_com", "calendly-webhook-": "calendly",
-    "x-ecwid-": "ecwid", "x-github-": "github", "x-hubspot-": "hubspot", "x-shopify-": "shopify",
-    "x-slack-": "slack", "x-square-": "square", "squarespace-signature": "squarespace", "stripe-signature": "stripe",
-    "svix-": "svix", "tickettailor-webhook-": "ticket_tailor", "typeform-signature": "typeform",
+    "x-ecwid-": "ecwid", "x-github-": "github", "x-hubspot-signature-v3": "hubspot", "x-shopify-": "shopify",
+    "x-slack-": "slack", "x-square-hmac": "square", "squarespace-signature": "squarespace",
+    "stripe-signature": "stripe", "svix-": "svix", "tickettailor-webhook-": "ticket_tailor",
+    "typeform-signature": "typeform",
     "x-wc-webhook-": "woocommerce", "x-xero-signature": "xero", "x-zendesk-webhook-": "zendesk", "x-zm-": "zoom",
     "ms-signature": "lodgify", "hmacsignature": "adyen",
 }  # fmt: skip
 """The beginnings of header names that one sender alone uses."""
+_HEADERS: Final = Counter(str(row.keys.get("header", "")).lower() for row in PRESETS.values())
+_BY_HEADER: Final[Mapping[str, str]] = {
+    header.replace("*", "1"): name
+    for name, row in PRESETS.items()
+    if (header := str(row.keys.get("header", "")).lower()) and _HEADERS[header] == 1 and row.kind != "jwt"
+}
+"""The headers that one preset alone reads."""
 
 
 def _has(body: Any, *keys: str) -> bool:
@@ -79,13 +88,15 @@ def sender_of(body: Any, headers: Mapping[str, str]) -> tuple[str, str] | None:
         for beginning, preset in _PREFIXES.items():
             if name.startswith(beginning):
                 return preset, f"the header {name}"
+        if name in _BY_HEADER:
+            return _BY_HEADER[name], f"the header {name}"
     shaped = next((preset for preset, fits in _SHAPES.items() if fits(body)), None)
     if "webhook-signature" in headers:
         if shaped in ("bigcommerce", "gocardless"):
             return shaped, "the header webhook-signature and the shape of the body"
         return ("standard_webhooks", "the header webhook-signature") if "webhook-id" in headers else None
     if shaped is not None:
-        header = str(PRESETS[shaped].get("header", "")).lower()
+        header = str(PRESETS[shaped].keys.get("header", "")).lower()
         told = f" and the header {header}" if header in headers else ""
         return shaped, f"the shape of the body{told}"
     return None

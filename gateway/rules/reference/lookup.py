@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gateway.inbound.declared import KINDS
-from gateway.inbound.presets import PRESETS, default_secret
+from gateway.inbound.presets import PRESETS, default_secret, defaults
 from gateway.rules.conditions import GROUPS
 from gateway.rules.filters import FILTERS
 from gateway.rules.keys import RULE_KEYS, SOURCE_KEYS
@@ -64,6 +64,10 @@ def _operator(name: str) -> str:
 
 
 def _preset(name: str) -> str:
-    row = {"algorithm": "sha256", "encoding": "hex", "signed": "{body}", **PRESETS[name]}
-    lines = [f"### `{name}`", "", f"`verify: {name}` reads `{default_secret(name)}`. It is hmac with these keys:", ""]
-    return "\n".join([*lines, "```yaml fragment", *(f"{key}: {as_json(value)}" for key, value in row.items()), "```"])
+    preset = PRESETS[name]
+    lines = [f"### `{name}`", "", f"{preset.title}. `verify: {name}` reads `{default_secret(name)}`. It is:", ""]
+    keys = ", ".join(f"{key}: {as_json(value)}" for key, value in defaults(name, {}).items())
+    lines += ["```yaml fragment", "verify:", f"  {preset.kind}: {{{keys}}}", "```", ""]
+    if preset.note:
+        lines += [sentence(preset.note), ""]
+    return "\n".join([*lines, f"Source: {preset.source}."])

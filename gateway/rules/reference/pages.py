@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from gateway.inbound.declared import KINDS
-from gateway.inbound.presets import PRESETS, default_secret
-from gateway.inbound.signed import PLACEHOLDERS
 from gateway.intilery.contract import FIELDS
 from gateway.rules.conditions import GROUPS
 from gateway.rules.destinations import KEYS as DESTINATION_KEYS
@@ -24,10 +21,9 @@ from gateway.rules.reference.value_examples import (
     OPERATOR_SUMMARIES,
     ROOT_EXAMPLES,
 )
-from gateway.rules.reference.verify_examples import KEY_WORDS, KIND_EXAMPLES, KIND_WORDS
+from gateway.rules.reference.verify_pages import senders_page, verify_page
 from gateway.rules.roots import ROOTS
 from gateway.rules.schema.calls import FIELD_WORDS
-from gateway.rules.schema.verification import keys_of
 from gateway.rules.steps import usage
 from gateway.rules.values import MISSING
 
@@ -50,7 +46,8 @@ def pages() -> dict[str, str]:
         "values.md": _values(),
         "conditions.md": _conditions(),
         "filters.md": _filters(),
-        "verify.md": _verify(),
+        "verify.md": verify_page(),
+        "senders.md": senders_page(),
         "destinations.md": _destinations(),
     }
     return {name: _MADE + text.rstrip("\n") + "\n" for name, text in made.items()}
@@ -72,7 +69,8 @@ def _contents() -> str:
             "- [Values](values.md): paths, templates, operator keys",
             "- [Conditions](conditions.md): `when` and `ignore`",
             "- [Filters](filters.md): what stands behind `|`",
-            "- [Verification](verify.md): presets and schemes",
+            "- [Verification](verify.md): schemes, and what a signature may cover",
+            "- [Senders](senders.md): what is known about each, and its preset",
             "- [Destinations](destinations.md): `destinations.yaml`",
             "",
             "## How to read the examples",
@@ -203,49 +201,6 @@ def _example(example: Example) -> str:
     gives = "missing" if example.result is MISSING else code(as_json(example.result))
     warning = ", with a warning" if example.warns else ""
     return f"| {code(example.expression)} | {code(body)}{around} | {gives}{warning} |"
-
-
-def _verify() -> str:
-    lines = page(
-        "Verification",
-        "`verify` says how a source proves itself: a preset's name, a scheme, or `none`. A mapping needs all that it "
-        "names, a list needs any. What fails is refused with 401 and kept in quarantine, never made into commands. A "
-        "secret stands in an environment variable, or in a file that `NAME_FILE` names; the rules file holds its name.",
-        "```yaml fragment\nverify: stripe                  # the secret is in STRIPE_SECRET\n```",
-        "```yaml fragment\nverify:\n  stripe: {secret: [$env.SHOP_SECRET, $env.SHOP_SECRET_OLD], tolerance: 10m}\n```",
-    )
-    lines += ["## Presets", "", "| preset | header | algorithm | encoding | what is signed | age | secret |"]
-    lines += ["|---|---|---|---|---|---|---|"]
-    lines += [_preset_row(name) for name in sorted(PRESETS)]
-    lines += [
-        "",
-        "Where what is signed holds `{url}`, the file says `public_url`: the address as registered there.",
-        "",
-    ]
-    lines += ["## Schemes", ""]
-    for kind in KINDS:
-        lines += [f"### `{kind}`", "", sentence(KIND_WORDS.get(kind, "")), ""]
-        if kind in KIND_EXAMPLES:
-            lines += ["```yaml fragment", KIND_EXAMPLES[kind].rstrip(), "```", ""]
-        lines += ["| key | |", "|---|---|"]
-        lines += [f"| `{key}` | {cell(KEY_WORDS.get(key, ''))} |" for key in keys_of(kind)]
-        lines.append("")
-    lines += ["What `signed` may hold: " + ", ".join(f"`{one}`" for one in PLACEHOLDERS) + "."]
-    return "\n".join(lines)
-
-
-def _preset_row(name: str) -> str:
-    row = PRESETS[name]
-    cells = (
-        f"`{name}`",
-        f"`{row['header']}`",
-        str(row.get("algorithm", "sha256")),
-        str(row.get("encoding", "hex")),
-        code(str(row.get("signed", "{body}"))),
-        str(row.get("tolerance", "")),
-        f"`{default_secret(name)}`",
-    )
-    return f"| {' | '.join(cells)} |"
 
 
 def _destinations() -> str:

@@ -7,23 +7,31 @@ from typing import Any, Final, Literal, get_args, get_origin
 import msgspec
 
 from gateway.inbound.declared import KINDS
+from gateway.inbound.declared_values import KEY_FILES
 from gateway.inbound.presets import PRESETS, default_secret
-from gateway.inbound.schemes import Scheme
-from gateway.rules.reference.verify_examples import KEY_WORDS, KIND_WORDS
+from gateway.inbound.schemes import STRUCTS, TokenAlgorithm
+from gateway.rules.reference.verify_examples import KIND_WORDS, words_for
 from gateway.rules.schema import patterns
 
 Schema = dict[str, Any]
 
-STRUCTS: Final[dict[str, type[Any]]] = {
-    struct.__name__.lower(): struct for struct in get_args(Scheme) if struct.__name__.lower() in KINDS
-}
-"""The scheme's own struct, by the word for it in a rules file."""
+
+def _any_of(one: Schema) -> Schema:
+    return {"anyOf": [one, {"type": "array", "minItems": 1, "items": one}]}
+
+
+_TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 _SECRET: Final[Schema] = {"$ref": "#/definitions/environment"}
-_SECRETS: Final[Schema] = {"anyOf": [_SECRET, {"type": "array", "minItems": 1, "items": _SECRET}]}
+_ENDS: Final = "|".join(end.removeprefix(".") for end in KEY_FILES)
+_KEY: Final[Schema] = {
+    "anyOf": [_SECRET, patterns.of(rf"^[^/$]+\.(?:{_ENDS})$", f"a file beside this one: {', '.join(KEY_FILES)}")]
+}
 _LENGTH: Final = patterns.of(r"^\s*[0-9]{1,6}\s*[smhd]\s*$|^none$", "5m, 300s or none")
 _SHAPES: Final[dict[str, Schema]] = {
-    "secret": _SECRETS,
-    "password": _SECRETS,
+    "secret": _any_of(_SECRET),
+    "password": _any_of(_SECRET),
+    "public_key": _any_of(_KEY),
+    "jwks": {"anyOf": [_KEY, patterns.of(r"^https?://", "an https:// address")]},
     "parse": {
         "type": "object",
         "required": ["signature"],
@@ -33,38 +41,61 @@ _SHAPES: Final[dict[str, Schema]] = {
         },
         "additionalProperties": False,
     },
+    "published": {
+        "type": "object",
+        "required": ["hosts"],
+        "properties": {
+            "header": {"type": "string", "description": "the header that holds the certificate's address"},
+            "path": {"type": "string", "description": "the dotted path of the body that holds it"},
+            "hosts": {**_any_of(_TEXT), "description": "the hosts that may be asked: api.paypal.com"},
+        },
+        "additionalProperties": False,
+    },
     "tolerance": {"anyOf": [{"type": "integer", "minimum": 1}, _LENGTH]},
     "per": patterns.of(r"^\$path\.[A-Za-z_][A-Za-z0-9_]*$", "$path.NAME: a named part of the source's path"),
+    "algorithms": _any_of({"enum": list(get_args(TokenAlgorithm))}),
+    "claims": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
+    "whole_body": {"type": "boolean"},
+    **{key: _any_of(_TEXT) for key in ("issuer", "audience", "subject", "fingerprint")},
 }
+_REQUIRED: Final = {"client_certificate": ["header"], "jwt": ["algorithms"]}
 
 
 def keys_of(kind: str) -> tuple[str, ...]:
-    """The keys of a scheme, in the order of its struct."""
-    return tuple(field.name for field in msgspec.structs.fields(STRUCTS[kind]) if field.name != "preset")
+    """The keys of a scheme, in the order of its struct; none where it takes a list."""
+    if kind == "ip_allow":
+        return ()
+    names = tuple(field.name for field in msgspec.structs.fields(STRUCTS[kind]) if field.name != "preset")
+    return (*names, "whole_body") if kind == "jwt" else names
 
 
 def verification() -> Schema:
     """The definitions ``verify`` and ``scheme``."""
-    presets = sorted(PRESETS)
     named: Schema = {
-        "enum": presets,
+        "enum": list(PRESETS),
         "markdownEnumDescriptions": [
-            f"`{PRESETS[name]['header']}`, with the secret in `{default_secret(name)}`" for name in presets
+            f"{preset.title}: `{preset.kind}`, with the secret in `{default_secret(name)}`"
+            for name, preset in PRESETS.items()
         ],
     }
-    preset = {"allOf": [{"$ref": "#/definitions/preset"}]}
     none: Schema = {"enum": ["none"], "description": "no proof: everybody who knows the address can send"}
     mapping: Schema = {
         "type": "object",
         "minProperties": 1,
         "properties": {
             **{kind: {"description": KIND_WORDS.get(kind, kind), **_scheme(kind)} for kind in KINDS},
-            **{name: {"description": f"the preset {name}, with keys of your own", **preset} for name in presets},
+            **{
+                name: {
+                    "description": f"{preset.title}, with keys of your own",
+                    "allOf": [{"$ref": f"#/definitions/preset_{preset.kind}"}],
+                }
+                for name, preset in PRESETS.items()
+            },
         },
         "additionalProperties": False,
     }
     return {
-        "preset": _preset(),
+        **{f"preset_{kind}": _preset(kind) for kind in sorted({preset.kind for preset in PRESETS.values()})},
         "schemes": mapping,
         "scheme": {"anyOf": [named, {"$ref": "#/definitions/schemes"}]},
         "verify": {
@@ -79,28 +110,29 @@ def verification() -> Schema:
 
 
 def _scheme(kind: str) -> Schema:
-    if kind not in STRUCTS:
-        return {"type": "object"}
-    fields = msgspec.structs.fields(STRUCTS[kind])
+    if kind == "ip_allow":
+        return _any_of(patterns.of(r"^[0-9A-Fa-f.:]+(?:/[0-9]{1,3})?$", "192.0.2.0/24 or 2001:db8::/32"))
+    fields = {field.name: field for field in msgspec.structs.fields(STRUCTS[kind])}
+    required = _REQUIRED.get(kind) or [name for name, field in fields.items() if field.required]
     schema: Schema = {
         "type": "object",
-        "properties": {field.name: _key(field) for field in fields if field.name != "preset"},
-        "required": [field.name for field in fields if field.required],
+        "properties": {name: _key(kind, name, fields[name].type if name in fields else bool) for name in keys_of(kind)},
+        "required": required,
         "additionalProperties": False,
     }
     return schema
 
 
-def _preset() -> Schema:
-    schema = {**_scheme("hmac"), "type": ["object", "null"]}
+def _preset(kind: str) -> Schema:
+    schema = {**_scheme(kind), "type": ["object", "null"]}
     del schema["required"]
     return schema
 
 
-def _key(field: msgspec.structs.FieldInfo) -> Schema:
-    words = {"description": KEY_WORDS.get(field.name, field.name)}
-    if field.name in _SHAPES:
-        return {**words, **_SHAPES[field.name]}
-    if get_origin(field.type) is Literal:
-        return {**words, "enum": list(get_args(field.type))}
+def _key(kind: str, name: str, annotation: Any) -> Schema:
+    words = {"description": words_for(kind, name) or name}
+    if name in _SHAPES:
+        return {**words, **_SHAPES[name]}
+    if get_origin(annotation) is Literal:
+        return {**words, "enum": list(get_args(annotation))}
     return {**words, "type": "string"}
