@@ -118,6 +118,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "telemetry": ("*",),
     "watch": ("rules",),
     "reload": (*VOCABULARY, "rules", "watch"),
+    "differences": (*VOCABULARY, "store"),
     "pruning": (*VOCABULARY, "rules", "store"),
     "app": ("*",),
     "admin.*": ("*",),

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admin import history, replaying, views
+from gateway.admin import diffing, history, replaying, views
 from gateway.admin.access import Access
 from gateway.admin.acting import ActRequest, SettleRequest, act, settling
 from gateway.admin.filters import by_cause, command_filter, page, webhook_filter
@@ -31,6 +31,7 @@ from gateway.errors import (
 from gateway.inbound.exact_json import read_json
 from gateway.problem import PROBLEM_TYPE, problem_body
 from gateway.rules import Ruleset
+from gateway.settings import Settings
 from gateway.store import Act, Store
 from gateway.telemetry import EXPOSITION_TYPE, Telemetry
 
@@ -46,6 +47,8 @@ class Running(Protocol):
 
     @property
     def store(self) -> Store: ...
+    @property
+    def settings(self) -> Settings: ...
     @property
     def ruleset(self) -> Ruleset: ...
     @property
@@ -83,6 +86,7 @@ class API:
     def __init__(self, running: Running, access: Access) -> None:
         self._running = running
         self._access = access
+        self._candidates = diffing.Candidates(environ=running.settings.environ)
 
     def routes(self) -> list[Route]:
         """What ``create_app`` serves. Each path and method stands in :func:`~gateway.admin.openapi.openapi`."""
@@ -105,7 +109,7 @@ class API:
             ("/api/commands/settle", self.settle),
         ]
         # Trying changes nothing: whoever may look may try.
-        trying = [("/api/try", self.try_)]
+        trying = [("/api/try", self.try_), ("/api/diff", self.diff)]
         return [
             *(Route(path, self._guarded(endpoint, acting=False), methods=["GET"]) for path, endpoint in looking),
             *(Route(path, self._guarded(endpoint, acting=False), methods=["POST"]) for path, endpoint in trying),
@@ -191,6 +195,14 @@ class API:
             return as_json(await replaying.answer(portion, asked))
         except UnknownSource as error:
             return problem_response(409, "Conflict", str(error))
+
+    async def diff(self, request: Request) -> Response:
+        asked = await _decoded(request, diffing.DiffRequest)
+        if asked.values:
+            self._access.admit(request.headers.get("authorization"), acting=True)
+        running = self._running
+        candidate = await self._candidates.ruleset(asked.files, served=running.ruleset)
+        return as_json(await diffing.diff(running.store, candidate, asked, now=running.now()))
 
     async def replays(self, request: Request) -> Response:
         return as_json(await replaying.replays(self._running.store))

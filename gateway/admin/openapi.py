@@ -9,7 +9,7 @@ from gateway import __version__
 from gateway.admin.filters import COMMAND_FILTERS, MAX_LIMIT, WEBHOOK_FILTERS
 from gateway.model import CommandState, Outcome, WebhookState
 from gateway.problem import PROBLEM_TYPE
-from gateway.store import Act
+from gateway.store import Act, DifferenceKind
 
 Schema = dict[str, Any]
 
@@ -105,6 +105,7 @@ def openapi() -> Schema:
                 )
             },
             "/api/replay": _replay(),
+            "/api/diff": _diff(),
             "/api/replays": {"get": _operation("The newest replays of many webhooks", _page("Replay"))},
             "/api/commands/retry": _acting("Send commands again that are held, have failed or are unknown"),
             "/api/commands/cancel": _acting("Drop commands that have not left, are held, have failed or are unknown"),
@@ -294,6 +295,54 @@ def _schemas() -> dict[str, Schema]:
             webhooks={**_list(_TEXT), "description": "Of a batch that was kept whole: the elements' ids."},
             **{name: _list(_TEXT) for name in ("created", "replaced", "withdrawn", "kept")},
         ),
+        "Diff": _object(
+            ("candidate", "compared", "differing", "not_compared", "counts", "rules", "items", "next"),
+            candidate={"type": "string", "description": "The version of the candidate rules."},
+            compared={**_WHOLE, "description": "Webhooks."},
+            differing={**_WHOLE, "description": "Webhooks that would become something else."},
+            not_compared={**_WHOLE, "description": "Webhooks for which something would have to be fetched first."},
+            counts=_object(tuple(DifferenceKind), **_kinds()),
+            rules=_list(
+                _object(
+                    ("source", "rule", "command", *DifferenceKind), source=_TEXT, rule=_TEXT, command=_TEXT, **_kinds()
+                )
+            ),
+            items=_list(_ref("DifferingWebhook")),
+            back_to={"type": ["string", "null"], "description": "When the oldest of those was received."},
+            next={"type": ["string", "null"]},
+        ),
+        "DifferingWebhook": _object(
+            ("webhook", "source", "received_at", "state", "would_be", "differences"),
+            webhook=_TEXT,
+            source=_TEXT,
+            received_at=_MOMENT,
+            event_type=_TEXT,
+            state={"enum": list(WebhookState)},
+            would_be={"enum": list(WebhookState)},
+            reason={"type": "string", "description": "Why it would be so; with values only."},
+            errors={**_list(_ref("MappingProblem")), "description": "With values only."},
+            differences=_list(
+                _object(
+                    ("kind", "rule", "command", "destination"),
+                    kind={"enum": list(DifferenceKind)},
+                    rule=_TEXT,
+                    command=_TEXT,
+                    destination=_TEXT,
+                    element={"type": "string", "description": "With values only."},
+                    user_id={"type": "string", "description": "With values only."},
+                    state={"enum": list(CommandState), "description": "Of one that appears."},
+                    body={"type": "object", "description": "Of one that appears; with values only."},
+                    changes=_list(
+                        _object(
+                            ("path",),
+                            path={"type": "string", "description": "body.order.total, destination, not_before ..."},
+                            was={"description": "Any JSON, with values only; absent where there was nothing."},
+                            now={"description": "Any JSON, with values only; absent where there would be nothing."},
+                        )
+                    ),
+                )
+            ),
+        ),
         "Replay": _object(
             ("replay", "began_at", "asked", "total", "done", "finished", "counts"),
             replay={"type": "string", "description": "Its id, for resume."},
@@ -381,6 +430,31 @@ def _operation(
     return operation
 
 
+def _diff() -> Schema:
+    """Candidate rules beside what stored webhooks became."""
+    body = _object(
+        ("files",),
+        files={
+            "type": "object",
+            "additionalProperties": _TEXT,
+            "description": "The candidate rules: texts by file name. Without destinations.yaml the served one holds.",
+        },
+        ids={**_list(_TEXT), "description": "These webhooks."},
+        filter={
+            "type": "object",
+            "description": "Instead of ids; without both, all webhooks, the newest first.",
+            "properties": {name: {"type": "string", "description": _HELP[name]} for name in WEBHOOK_FILTERS},
+            "additionalProperties": False,
+        },
+        limit={"type": "integer", "description": "Webhooks to compare, 1,000 at most."},
+        samples={"type": "integer", "description": "Webhooks that are told one by one; 20 unless given."},
+        cursor={"type": "string", "description": "The `next` of the page before."},
+        values={"type": "boolean", "description": "Show values of payloads, too; needs the admin token."},
+    )
+    summary = "What candidate rules would make of stored webhooks: counts and samples without values; sends nothing"
+    return {"post": _operation(summary, _ref("Diff"), body=body, missing=True)}
+
+
 def _replay() -> Schema:
     """One webhook again, or many."""
     body = _object(
@@ -456,6 +530,10 @@ def _query(names: Iterable[str]) -> list[Schema]:
 
 def _page(row: str) -> Schema:
     return _object(("items", "next"), items=_list(_ref(row)), next={"type": ["string", "null"]})
+
+
+def _kinds() -> Schema:
+    return {kind.value: _WHOLE for kind in DifferenceKind}
 
 
 def _listed(row: str) -> Schema:

@@ -55,6 +55,11 @@ def pretty(value: Any) -> str:
     return msgspec.json.format(_encode(value), indent=2).decode()
 
 
+def shown_value(value: Any) -> str:
+    """A JSON value in one line, its control characters shown and not obeyed."""
+    return printable(_encode(value).decode())
+
+
 def styled_state(state: str) -> str:
     """A state in its colour; click leaves colours out where stdout is no terminal."""
     return click.style(state, fg=_COLOURS.get(state))

@@ -33,6 +33,7 @@ class Reader(Protocol):
     def commands(self, asked: Mapping[str, str]) -> View: ...
     def replay(self, asked: Mapping[str, Any]) -> View: ...
     def replays(self) -> View: ...
+    def diff(self, asked: Mapping[str, Any]) -> View: ...
     def act(self, verb: str, asked: Mapping[str, Any]) -> View: ...
     def rules_versions(self, asked: Mapping[str, str]) -> View: ...
     def rules_version(self, version: str) -> View: ...
@@ -60,15 +61,16 @@ def reader(*, server: str | None, store: str | None, rules: str | None = None) -
         token = settings.admin_token or settings.read_token
         if token is None:
             raise SettingsError("--server needs GATEWAY_ADMIN_TOKEN, or GATEWAY_READ_TOKEN to look only")
-        return ServerReader(settings.url, token)
+        return ServerReader(settings.url, token, settings)
     return StoreReader(settings)
 
 
 class ServerReader:
     """Asks a running gateway over its API."""
 
-    def __init__(self, url: str, token: str) -> None:
-        self._url, self._token = url, token
+    def __init__(self, url: str, token: str, settings: Settings) -> None:
+        self._url, self._token, self._settings = url, token, settings
+        self._files: dict[str, str] | None = None
 
     def webhooks(self, asked: Mapping[str, str]) -> View:
         return self._ask("GET", "/api/webhooks", asked=asked)
@@ -84,6 +86,11 @@ class ServerReader:
 
     def replays(self) -> View:
         return self._ask("GET", "/api/replays")
+
+    def diff(self, asked: Mapping[str, Any]) -> View:
+        if self._files is None:
+            self._files = _texts(self._settings)
+        return self._ask("POST", "/api/diff", body={**asked, "files": self._files}, timeout=600)
 
     def act(self, verb: str, asked: Mapping[str, Any]) -> View:
         return self._ask("POST", f"/api/commands/{verb}", body=asked, timeout=600)
@@ -165,12 +172,9 @@ class StoreReader:
 
     def replay(self, asked: Mapping[str, Any]) -> View:
         from gateway.admin import replaying
-        from gateway.app import load_rules
 
         request = msgspec.convert(asked, replaying.ReplayRequest)
-        if self._ruleset is None:
-            self._ruleset = load_rules(self._settings)
-        ruleset = self._ruleset
+        ruleset = self._rules()
 
         async def again(store: Any) -> View:
             # The text first: the webhook will name this version.
@@ -183,6 +187,12 @@ class StoreReader:
         from gateway.admin import replaying
 
         return self._with(replaying.replays)
+
+    def diff(self, asked: Mapping[str, Any]) -> View:
+        from gateway.admin import diffing
+
+        request = msgspec.convert({**asked, "files": {}}, diffing.DiffRequest)
+        return self._with(lambda store: diffing.diff(store, self._rules(), request, now=_now()))
 
     def act(self, verb: str, asked: Mapping[str, Any]) -> View:
         from gateway.admin import acting
@@ -205,6 +215,14 @@ class StoreReader:
 
         return self._with(lambda store: history.version(store, version))
 
+    def _rules(self) -> Ruleset:
+        """The rules that the settings name, loaded once."""
+        from gateway.app import load_rules
+
+        if self._ruleset is None:
+            self._ruleset = load_rules(self._settings)
+        return self._ruleset
+
     def _with(self, question: Callable[[Any], Awaitable[T]]) -> T:
         from gateway.store import open_store
 
@@ -217,6 +235,20 @@ class StoreReader:
                 await store.close()
 
         return asyncio.run(ask())
+
+
+def _texts(settings: Settings) -> dict[str, str]:
+    """The files of a rules folder by name, as they are sent to a gateway that compiles them.
+
+    :raises SettingsError: they can't be read.
+    """
+    from gateway.rules import paths_of
+
+    try:
+        paths = paths_of(settings.rules, destinations=settings.destinations)
+        return {name: path.read_text(encoding="utf-8-sig") for name, path in paths.items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--rules {settings.rules}: can't be read: {error}") from error
 
 
 def _now() -> datetime:

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from gateway.cli.comparing import compare_rules
 from gateway.cli.group import FOUND
 from gateway.cli.output import (
     json_option,
@@ -19,7 +20,7 @@ from gateway.cli.output import (
     styled_state,
     zone_name,
 )
-from gateway.cli.reader import Reader, View, reader, reader_options
+from gateway.cli.reader import Reader, ServerReader, View, reader, reader_options
 from gateway.cli.reading import SINCE, problem_line
 from gateway.cli.short_ids import whole_id
 
@@ -73,6 +74,11 @@ def _which(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--yes", is_flag=True, help="Don't ask before acting on many.")
 @click.option("--dry-run", is_flag=True, help="Only count which webhooks these are.")
 @click.option("--resume", metavar="ID", help="Go on with an interrupted replay; last: the newest that is not finished.")
+@click.option("--diff", "compare", is_flag=True, help="Say what --rules would make of them otherwise; do nothing.")
+@click.option("--values", is_flag=True, help="With --diff and --server: the values that differ, too [admin token].")
+@click.option(
+    "--limit", type=click.IntRange(1), default=10_000, show_default=True, help="With --diff: so many at most."
+)
 @click.option("--list", "listed", is_flag=True, help="The newest replays of many, and how far each has come.")
 @click.option("--fetch", is_flag=True, help="Of IDs: ask anew for what they point to; don't use what was fetched.")
 @click.option("--rules", metavar="DIR", help="The rules to run where no server is given [GATEWAY_RULES].")
@@ -84,6 +90,9 @@ def replay(
     rules: str | None,
     resume: str | None,
     listed: bool,
+    compare: bool,
+    values: bool,
+    limit: int,
     as_json: bool,
     server: str | None,
     store: str | None,
@@ -97,14 +106,31 @@ def replay(
     Many are run the oldest first, behind live traffic: their commands have the lowest priority, and come no faster than
     half of what a destination takes. An interrupted replay goes on with --resume, and no webhook is run twice.
 
+    With --diff nothing is written and nothing is sent: it says for each webhook which commands would appear, vanish or
+    change under the rules of --rules, and the exit status is 1 where there are any.
+
     \b
     Examples:
       gateway replay 019a2f6e7c4d7d0c8f5b1e2d3c4b5a69
       gateway replay --unmatched --source shopify --since 2d
       gateway replay --failed --yes
+      gateway replay --diff --rules candidate --since 7d
     """
     yes, dry_run = options.pop("yes"), options.pop("dry_run")
     asked = _asked(options)
+    if compare:
+        if resume is not None or listed or fetch:
+            raise click.UsageError("--diff compares; without --resume, --list and --fetch")
+        where = reader(server=server, store=store, rules=rules)
+        filter = asked["filter"]
+        if "max_age" in asked and "since" not in filter:
+            filter["since"] = asked["max_age"]
+        # Who reads the store itself sees all that is in it.
+        shown = values or not isinstance(where, ServerReader)
+        wanted = {"ids": [whole_id(where, id) for id in ids], "filter": filter, "values": shown}
+        if compare_rules(where, wanted, limit=limit, as_json=as_json):
+            click.get_current_context().exit(FOUND)
+        return
     many = bool(asked["filter"] or asked.get("all"))
     if sum((bool(ids), many, resume is not None, listed)) != 1:
         raise click.UsageError("which webhooks? Give IDs, or a filter, or --all, or --resume; one of these")

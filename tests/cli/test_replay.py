@@ -137,3 +137,67 @@ def test_follow_prints_what_comes_and_what_changes(corrected: Past) -> None:
             assert process.wait(30) == 0
         finally:
             process.kill()
+
+
+@pytest.fixture
+def candidate(past: Past, tmp_path: Path) -> Path:
+    """A folder of rules that match what those that were served did not, and change what they made."""
+    text = shop.RULES.replace("orders/fulfilled", "x/y").replace("total: $.total}", "total: 1, vat: {rate: 19}}")
+    return shop.write_rules(tmp_path / "candidate", rules={"shop.yaml": text, "destinations.yaml": shop.DESTINATIONS})
+
+
+def test_diff_says_what_would_be_otherwise_and_does_nothing(past: Past, candidate: Path) -> None:
+    before = read("commands")
+    result = run("replay", "--diff", "--rules", str(candidate))
+    assert result.exit_code == 1, result.output
+    for part in (
+        f"webhook {past.unmatched}  shop  x/y  unmatched, would be translated",
+        "+ appears   send_sms to 115310627314723954 by rule Parcel on its way",
+        "~ changes   send_email to 115310627314723954 by rule Order confirmation",
+        "body.order.total: 49.9 -> 1",
+        'body.order.vat: nothing -> {"rate":19}',
+        "3 webhooks compared with rules version",
+        "2 would become something else",
+    ):
+        assert part in result.stdout, result.stdout
+    assert read("commands") == before
+    assert read("show", past.unmatched)["state"] == "unmatched"
+
+
+def test_diff_finds_none_in_the_rules_that_were_served(past: Past) -> None:
+    result = run("replay", "--diff")
+    assert (result.exit_code, "none differs" in result.stdout) == (0, True), result.output
+    assert read("replay", "--diff", "--state", "unmatched")["differing"] == 0
+
+
+def test_diff_in_pages_adds_up(past: Past, candidate: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = json.loads(run("replay", "--diff", "--rules", str(candidate), "--json").stdout)
+    monkeypatch.setattr("gateway.cli.comparing._AT_ONCE", 1)
+    result = run("replay", "--diff", "--rules", str(candidate), "--json")
+    assert (result.exit_code, json.loads(result.stdout)) == (1, whole)
+    assert whole["counts"] == {"appears": 1, "vanishes": 0, "changes": 1}
+    some = run("replay", "--diff", "--rules", str(candidate), "--limit", "1")
+    assert "1 webhook compared" in some.stdout
+    assert "older ones were not compared" in some.stderr
+    assert run("replay", past.delivered[:16], "--diff", "--rules", str(candidate)).exit_code == 1
+    assert run("replay", "--diff", "--since", "1h", "--max-age", "0s", "--rules", str(candidate)).exit_code == 1
+    assert run("replay", "--diff", "--max-age", "0s", "--rules", str(candidate)).exit_code == 0
+
+
+def test_diff_on_a_server_needs_no_store_and_shows_no_values(
+    past: Past, server: str, candidate: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GATEWAY_STORE", "sqlite:///nowhere.db")
+    monkeypatch.delenv("GATEWAY_ADMIN_TOKEN")
+    words = ("replay", "--diff", "--rules", str(candidate), "--server", server)
+    result = run(*words)
+    assert result.exit_code == 1, result.output
+    assert "~ changes   send_email by rule Order confirmation" in result.stdout
+    assert "body.order.total" in result.stdout
+    assert "49.9" not in result.stdout
+    assert "115310627314723954" not in result.stdout
+    refused = run(*words, "--values")
+    assert (refused.exit_code, "may look and not act" in refused.stderr) == (2, True)
+    monkeypatch.setenv("GATEWAY_ADMIN_TOKEN", shop.ADMIN)
+    assert "49.9 -> 1" in run(*words, "--values").stdout
+    assert "can't be read" in run("replay", "--diff", "--rules", "nowhere", "--server", server).stderr
