@@ -21,17 +21,18 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from gateway import __version__
+from gateway.admin import probing, status
 from gateway.admin.access import Access
 from gateway.admin.api import API, as_json, problem_response
 from gateway.admin.versions import Versions
 from gateway.backoff import Backoff
 from gateway.credentials import Credentials
 from gateway.delivery.dispatch import Dispatcher
-from gateway.errors import SettingsError, StoreError
+from gateway.errors import DeliveryError, SettingsError, StoreError
 from gateway.inbound.api_client import APIClient
 from gateway.inbound.fetch import Fetcher
 from gateway.inbound.origins import Proxies
-from gateway.inbound.receive import HOOKS, Receiver, hook_path, unset_credentials
+from gateway.inbound.receive import HOOKS, Receiver
 from gateway.inbound.visits import Visits
 from gateway.intilery.client import Client
 from gateway.intilery.contract import Destination, timestamp
@@ -209,11 +210,8 @@ class Gateway:
 
     async def status(self) -> dict[str, Any]:
         """The state of everything, for operators: no payload, no secret."""
-        lanes = self.dispatcher.status()
-        backlog = await self.store.backlog()
         rules = self.ruleset.version
         failure = self.reloader.failure
-        named = self.ruleset.destinations
         return {
             "gateway": __version__,
             "role": self.settings.role,
@@ -234,28 +232,29 @@ class Gateway:
                     "problems": [str(problem) for problem in failure.problems],
                 },
             },
-            "sources": [
-                {
-                    "name": source.name,
-                    "title": source.title,
-                    "hook": hook_path(source),
-                    "unset": list(unset_credentials(source, self.credential)),
-                }
-                for source in self.ruleset.sources.values()
-            ],
+            "sources": await status.sources(self.store, self.ruleset, self.credential),
             "fetching": self.fetcher.status(),
-            "destinations": [
-                {
-                    "name": name,
-                    "disabled": disabled(destination, self.credential),
-                    "backlog": {state.value: count for state, count in backlog.get(name, {}).items()},
-                    **lanes.get(name, {}),
-                    **({} if name in named else {"removed": True}),
-                }
-                for name, destination in sorted(self.destinations.items())
-                if name in named or name in backlog
-            ],
+            "destinations": await status.destinations(
+                self.store,
+                self.ruleset.destinations,
+                self.destinations,
+                self.credential,
+                self.dispatcher.status() if self.delivers else {},
+            ),
         }
+
+    async def pauses_changed(self) -> None:
+        """Something was paused or resumed in the store: go by it now."""
+        await self.dispatcher.look_at_pauses()
+
+    async def probe(self, name: str) -> DeliveryError | None:
+        """Read one event of a destination's account: None where that works.
+
+        :raises SettingsError: the rules name no such destination, or it has no token.
+        """
+        if self.delivers:
+            return await self.dispatcher.probe(name)
+        return await probing.probe(self.client, self.destinations.get(name), name, self.credential)
 
 
 class Service(Starlette):
@@ -354,13 +353,6 @@ def load_rules(settings: Settings) -> Ruleset:
     :raises RulesError: the folder has problems.
     """
     return load(settings.rules, destinations=settings.destinations, environ=settings.environ)
-
-
-def disabled(destination: Destination, credential: Callable[[str], str | None]) -> str | None:
-    """Why nothing is sent to a destination, or None."""
-    if destination.disabled is not None:
-        return destination.disabled
-    return None if credential(destination.auth_token) else f"{destination.auth_token} is not set"
 
 
 def shown_store(url: str) -> str:

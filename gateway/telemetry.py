@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -24,6 +24,8 @@ from gateway.delivery import (
     DestinationPaused,
     DestinationResumed,
     LookedUp,
+    PauseBegun,
+    PauseEnded,
     Record,
     ResultLost,
     StoreFailed,
@@ -36,7 +38,7 @@ from gateway.inbound.visits import VisitMade
 from gateway.model import CommandState
 from gateway.pruning import PruneMade
 from gateway.reload import ReloadRecord, RulesRefused, RulesServed
-from gateway.store import Pruned
+from gateway.store import Pause, Pruned
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
 """The content type of :meth:`Telemetry.exposition`."""
@@ -117,6 +119,12 @@ class Telemetry:
             "1 while nothing is sent to a destination.",
             ("destination",),
             **present,
+        )
+        self._pauses = Gauge(
+            "gateway_paused",
+            "1 for what is paused in the store: by a person, or (automatic) because a token is refused.",
+            ("scope", "name", "automatic"),
+            registry=self.registry,
         )
         self._rules = Gauge("gateway_rules_info", "The served rules version.", ("version", "revision"), **present)
         self._rules_loaded = Gauge(
@@ -212,6 +220,11 @@ class Telemetry:
             case DestinationResumed(name=name):
                 self._paused.labels(name).set(0)
                 _log.warning("destination %s is sent to again", name)
+            case PauseBegun(pause=pause):
+                why = f": {pause.reason}" if pause.reason else ""
+                _log.warning("%s %s is paused by %s%s", pause.scope.value, pause.name, pause.by, why)
+            case PauseEnded(scope=scope, name=name):
+                _log.warning("%s %s is resumed", scope.value, name)
             case StoreFailed(verb=verb, message=message):
                 self.store_failed(verb)
                 _log.error("the store could not %s: %s", verb, message)
@@ -329,6 +342,12 @@ class Telemetry:
         for metric in gauge.collect():
             for sample in metric.samples:
                 gauge.labels(**sample.labels).set(0)
+
+    def pauses(self, found: Iterable[Pause]) -> None:
+        """What :meth:`gateway.store.Store.pauses` said."""
+        self._pauses.clear()
+        for pause in found:
+            self._pauses.labels(pause.scope.value, pause.name, str(pause.automatic).lower()).set(1)
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format; of all workers where this process is one (cli/workers.py)."""

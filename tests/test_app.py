@@ -418,7 +418,7 @@ def test_the_document_names_every_route_and_no_other(app: Starlette) -> None:
     document = openapi()
     described = {(path, method.upper()) for path, operations in document["paths"].items() for method in operations}
     served = {
-        (route.path, method)  # type: ignore[attr-defined]
+        (route.path.replace(":path}", "}"), method)  # type: ignore[attr-defined]
         for route in app.routes
         for method in route.methods or ()  # type: ignore[attr-defined]
         if method != "HEAD"

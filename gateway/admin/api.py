@@ -16,28 +16,38 @@ from gateway.admin.access import Access
 from gateway.admin.acting import ActRequest, SettleRequest, act, settling
 from gateway.admin.filters import by_cause, command_filter, page, webhook_filter
 from gateway.admin.openapi import openapi
+from gateway.admin.pausing import PauseRequest, ResumeRequest, pause, refuse_unknown, resume
+from gateway.admin.probing import probed
 from gateway.admin.trying import attempt_translation
 from gateway.admin.versions import Versions
 from gateway.errors import (
     BodyTooLarge,
     Conflict,
+    DeliveryError,
     NotFound,
     Rejected,
+    SettingsError,
     StoreError,
     UnknownSource,
     Unparseable,
     UnreadableRequest,
 )
 from gateway.inbound.exact_json import read_json
+from gateway.intilery.contract import Destination
 from gateway.problem import PROBLEM_TYPE, problem_body
 from gateway.rules import Ruleset
 from gateway.settings import Settings
-from gateway.store import Act, Store
+from gateway.store import Act, PauseScope, Store
 from gateway.telemetry import EXPOSITION_TYPE, Telemetry
 
 MAX_REQUEST = 10_000_000
 """Bytes of a request to the API."""
 
+_PAUSED_AT = {
+    PauseScope.DESTINATION: "/api/destinations/{name}",
+    PauseScope.SOURCE: "/api/sources/{name}",
+    PauseScope.RULE: "/api/rules/{source}/{name:path}",
+}
 T = TypeVar("T")
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -61,8 +71,18 @@ class Running(Protocol):
     def wake(self, destinations: Any = None) -> None:
         """Commands may be due."""
 
+    @property
+    def destinations(self) -> Mapping[str, Destination]:
+        """Those that the rules name, and those that they named before."""
+
     async def status(self) -> dict[str, Any]:
         """The state of everything, as JSON."""
+
+    async def pauses_changed(self) -> None:
+        """Something was paused or resumed."""
+
+    async def probe(self, name: str) -> DeliveryError | None:
+        """Ask a destination whether its token is good."""
 
 
 class TryRequest(msgspec.Struct, forbid_unknown_fields=True):
@@ -107,6 +127,12 @@ class API:
             ("/api/commands/retry", self.retry),
             ("/api/commands/cancel", self.cancel),
             ("/api/commands/settle", self.settle),
+            *(
+                (f"{path}/{verb}", self._of(scope, act))
+                for scope, path in _PAUSED_AT.items()
+                for verb, act in (("pause", self._pause), ("resume", self._resume))
+            ),
+            ("/api/destinations/{name}/probe", self.probe),
         ]
         # Trying changes nothing: whoever may look may try.
         trying = [("/api/try", self.try_), ("/api/diff", self.diff)]
@@ -166,6 +192,7 @@ class API:
     async def metrics(self, request: Request) -> Response:
         telemetry = self._running.telemetry
         telemetry.backlog(await self._running.store.backlog())
+        telemetry.pauses(await self._running.store.pauses())
         return Response(telemetry.exposition(), headers={"content-type": EXPOSITION_TYPE})
 
     async def try_(self, request: Request) -> Response:
@@ -207,6 +234,43 @@ class API:
     async def replays(self, request: Request) -> Response:
         return as_json(await replaying.replays(self._running.store))
 
+    def _of(self, scope: PauseScope, act: Callable[[PauseScope, str, Request], Awaitable[Response]]) -> Endpoint:
+        async def pausing(request: Request) -> Response:
+            name = request.path_params["name"]
+            if scope is PauseScope.RULE:
+                name = f"{request.path_params['source']}/{name}"
+            await self._refuse_unknown(scope, name)
+            return await act(scope, name, request)
+
+        return pausing
+
+    async def _refuse_unknown(self, scope: PauseScope, name: str) -> None:
+        running = self._running
+        await refuse_unknown(running.store, running.ruleset, scope, name, destinations=running.destinations)
+
+    async def _pause(self, scope: PauseScope, name: str, request: Request) -> Response:
+        asked = await _decoded(request, PauseRequest, empty=PauseRequest())
+        done = await pause(self._running.store, scope, name, asked, now=self._running.now())
+        await self._running.pauses_changed()
+        return as_json(done)
+
+    async def _resume(self, scope: PauseScope, name: str, request: Request) -> Response:
+        asked = await _decoded(request, ResumeRequest, empty=ResumeRequest())
+        running = self._running
+        destination = running.destinations.get(name) if scope is PauseScope.DESTINATION else None
+        done = await resume(running.store, scope, name, asked, destination=destination, now=running.now())
+        if not asked.preview:
+            await running.pauses_changed()
+        return as_json(done)
+
+    async def probe(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        await self._refuse_unknown(PauseScope.DESTINATION, name)
+        try:
+            return as_json(probed(name, await self._running.probe(name)))
+        except SettingsError as error:
+            return problem_response(409, "Conflict", str(error))
+
     async def retry(self, request: Request) -> Response:
         return await self._act(Act.RETRY, await _decoded(request, ActRequest))
 
@@ -230,12 +294,15 @@ def _answers(given: Mapping[str, msgspec.Raw]) -> dict[str, Any]:
         raise UnreadableRequest(f"fetched: {error}") from error
 
 
-async def _decoded(request: Request, shape: type[T]) -> T:
+async def _decoded(request: Request, shape: type[T], *, empty: T | None = None) -> T:
+    """The body as ``shape``; ``empty`` is what no body means, where that is allowed."""
     body = bytearray()
     async for part in request.stream():
         body += part
         if len(body) > MAX_REQUEST:
             raise BodyTooLarge(f"the request has over {MAX_REQUEST:,} bytes; allowed: {MAX_REQUEST:,}")
+    if not body and empty is not None:
+        return empty
     try:
         return msgspec.json.decode(body, type=shape)
     except (ValueError, RecursionError) as error:

@@ -9,7 +9,7 @@ from gateway import __version__
 from gateway.admin.filters import COMMAND_FILTERS, MAX_LIMIT, WEBHOOK_FILTERS
 from gateway.model import CommandState, Outcome, WebhookState
 from gateway.problem import PROBLEM_TYPE
-from gateway.store import Act, DifferenceKind
+from gateway.store import Act, DifferenceKind, PauseScope
 
 Schema = dict[str, Any]
 
@@ -18,6 +18,8 @@ _WHOLE: Schema = {"type": "integer"}
 _MOMENT: Schema = {"type": "string", "format": "date-time"}
 _ANYTHING: Schema = {}
 _COUNT: Schema = {"type": ["integer", "null"], "description": "null where the version has no such rule."}
+
+_FORESEEN = (("go", "would go now"), ("expire", "would expire"), ("later", "wait on for another reason"))
 
 _HELP = {
     "state": "Only those in this state.",
@@ -116,6 +118,23 @@ def openapi() -> Schema:
                     "description": "true: they arrived; false: they did not, and are sent again.",
                 },
             ),
+            **{
+                f"{path}/{verb}": {
+                    "post": _operation(
+                        f"{verb.capitalize()} {what}", _ref(shape), parameters=named, body=_PAUSING[verb], missing=True
+                    )
+                }
+                for what, path, named in _PAUSABLE
+                for verb, shape in (("pause", "Pause"), ("resume", "Resumed"))
+            },
+            "/api/destinations/{name}/probe": {
+                "post": _operation(
+                    "Ask a destination whether its token is good; where it is, a pause for that reason ends",
+                    _object(("name", "passed"), name=_TEXT, passed={"type": "boolean"}, status=_WHOLE, message=_TEXT),
+                    parameters=[_NAME],
+                    missing=True,
+                )
+            },
             "/api/openapi.json": {"get": _operation("This document", {"type": "object"})},
             "/metrics": {
                 "get": {
@@ -394,6 +413,34 @@ def _schemas() -> dict[str, Schema]:
             ),
             refused=_list(_object(("id", "reason"), id=_TEXT, reason=_TEXT)),
         ),
+        "Pause": _object(
+            ("scope", "name", "since", "by"),
+            scope={"enum": list(PauseScope)},
+            name={"type": "string", "description": "Of a rule: source/rule id."},
+            since=_MOMENT,
+            by=_TEXT,
+            reason=_TEXT,
+            automatic={"type": "boolean", "description": "True: by the gateway, because the token is refused."},
+        ),
+        "Resumed": _object(
+            ("scope", "name", "preview", "resumed"),
+            scope={"enum": list(PauseScope)},
+            name=_TEXT,
+            preview={"type": "boolean"},
+            resumed={"type": "boolean", "description": "False: it was not paused, or this is a preview."},
+            paused={"type": "boolean", "description": "Of a preview: whether it is paused."},
+            **{what: {**_WHOLE, "description": f"Of a preview: commands that {told}."} for what, told in _FORESEEN},
+            seconds={**_WHOLE, "description": "Of a preview: how long those that go take at the destination's rate."},
+            rules=_list(
+                _object(
+                    ("source", "rule", "command", "go", "expire", "later"),
+                    source=_TEXT,
+                    rule=_TEXT,
+                    command=_TEXT,
+                    **dict.fromkeys((what for what, _ in _FORESEEN), _WHOLE),
+                )
+            ),
+        ),
         "Problem": _object(("title", "status", "detail"), title=_TEXT, status=_WHOLE, detail=_TEXT),
     }
 
@@ -405,6 +452,24 @@ _GROUP: Schema = {
     "schema": {"enum": ["cause"]},
 }
 _ID: Schema = {"name": "id", "in": "path", "required": True, "schema": _TEXT}
+
+
+_NAME: Schema = {**_ID, "name": "name"}
+_PAUSABLE = (
+    ("a destination: nothing is sent there", "/api/destinations/{name}", [_NAME]),
+    ("a source: its webhooks are taken in, its commands wait", "/api/sources/{name}", [_NAME]),
+    ("a rule: its commands wait", "/api/rules/{source}/{name}", [{**_ID, "name": "source"}, _NAME]),
+)
+_PAUSING: dict[str, Schema] = {
+    "pause": {
+        "type": "object",
+        "properties": {"by": {"type": "string", "description": "Who."}, "reason": {"type": "string"}},
+    },
+    "resume": {
+        "type": "object",
+        "properties": {"preview": {"type": "boolean", "description": "Only say what would go or expire."}},
+    },
+}
 
 
 def _operation(

@@ -17,6 +17,7 @@ from gateway.cli.demo import demo
 from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
 from gateway.cli.new import new
+from gateway.cli.pausing import pause, probe, resume
 from gateway.cli.prune import prune
 from gateway.cli.reading import commands, show, webhooks
 from gateway.cli.reference import reference
@@ -25,6 +26,7 @@ from gateway.cli.rules import check, test, try_
 from gateway.cli.sandbox import sandbox
 from gateway.cli.schema import schema
 from gateway.cli.serve import serve
+from gateway.cli.status import status
 from gateway.cli.versions import rules
 
 
@@ -62,6 +64,10 @@ for _command in (
     retry,
     cancel,
     settle,
+    status,
+    pause,
+    resume,
+    probe,
     rules,
     prune,
     reference,

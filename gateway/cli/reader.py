@@ -37,6 +37,10 @@ class Reader(Protocol):
     def act(self, verb: str, asked: Mapping[str, Any]) -> View: ...
     def rules_versions(self, asked: Mapping[str, str]) -> View: ...
     def rules_version(self, version: str) -> View: ...
+    def status(self) -> View: ...
+    def pause(self, scope: str, name: str, asked: Mapping[str, Any]) -> View: ...
+    def resume(self, scope: str, name: str, *, preview: bool) -> View: ...
+    def probe(self, name: str) -> View: ...
 
 
 def reader_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -100,6 +104,18 @@ class ServerReader:
 
     def rules_version(self, version: str) -> View:
         return self._ask("GET", f"/api/rules/{quote(version, safe='')}")
+
+    def status(self) -> View:
+        return self._ask("GET", "/api/status")
+
+    def pause(self, scope: str, name: str, asked: Mapping[str, Any]) -> View:
+        return self._ask("POST", f"{_address(scope, name)}/pause", body=asked)
+
+    def resume(self, scope: str, name: str, *, preview: bool) -> View:
+        return self._ask("POST", f"{_address(scope, name)}/resume", body={"preview": preview}, timeout=600)
+
+    def probe(self, name: str) -> View:
+        return self._ask("POST", f"{_address('destination', name)}/probe", body={}, timeout=120)
 
     def try_(self, asked: Mapping[str, Any]) -> View:
         """``POST /api/try``."""
@@ -215,6 +231,80 @@ class StoreReader:
 
         return self._with(lambda store: history.version(store, version))
 
+    def status(self) -> View:
+        """The same as a gateway says, as far as the store knows: by the rules that were served last."""
+        from gateway.admin import pausing, status
+        from gateway.admin.versions import Versions
+        from gateway.app import shown_store
+
+        async def look(store: Any) -> View:
+            ruleset = await pausing.served(store, Versions(store, environ=self._settings.environ))
+            named = {} if ruleset is None else ruleset.destinations
+            return {
+                "running": None,
+                "store": shown_store(self._settings.store),
+                "rules": None if ruleset is None else {"version": ruleset.version.version},
+                "sources": [] if ruleset is None else await status.sources(store, ruleset, self._credential()),
+                "destinations": await status.destinations(store, named, named, self._credential(), {}),
+            }
+
+        return self._with(look)
+
+    def pause(self, scope: str, name: str, asked: Mapping[str, Any]) -> View:
+        from gateway.admin import pausing
+        from gateway.store import PauseScope
+
+        request = msgspec.convert(asked, pausing.PauseRequest)
+
+        async def hold(store: Any) -> View:
+            await self._known(store, PauseScope(scope), name)
+            return await pausing.pause(store, PauseScope(scope), name, request, now=_now())
+
+        return self._with(hold)
+
+    def resume(self, scope: str, name: str, *, preview: bool) -> View:
+        from gateway.admin import pausing
+        from gateway.store import PauseScope
+
+        async def go_on(store: Any) -> View:
+            ruleset = await self._known(store, PauseScope(scope), name)
+            destination = None if ruleset is None or scope != "destination" else ruleset.destinations.get(name)
+            request = pausing.ResumeRequest(preview=preview)
+            return await pausing.resume(store, PauseScope(scope), name, request, destination=destination, now=_now())
+
+        return self._with(go_on)
+
+    def probe(self, name: str) -> View:
+        from gateway.admin.probing import probe, probed
+        from gateway.intilery.client import Client
+        from gateway.store import PauseScope
+
+        destination = self._rules().destinations.get(name)
+
+        async def ask(store: Any) -> View:
+            async with Client(connections=1) as client:
+                failure = await probe(client, destination, name, self._credential())
+            if failure is None:
+                await store.resume(PauseScope.DESTINATION, name, automatic=True)
+            return probed(name, failure)
+
+        return self._with(ask)
+
+    async def _known(self, store: Any, scope: Any, name: str) -> Any:
+        """The rules that were served last, after a look whether they have what is to be paused or resumed."""
+        from gateway.admin import pausing
+        from gateway.admin.versions import Versions
+
+        ruleset = await pausing.served(store, Versions(store, environ=self._settings.environ))
+        if ruleset is not None:
+            await pausing.refuse_unknown(store, ruleset, scope, name, destinations=await store.backlog())
+        return ruleset
+
+    def _credential(self) -> Callable[[str], str | None]:
+        from gateway.credentials import Credentials
+
+        return Credentials(self._settings.environ)
+
     def _rules(self) -> Ruleset:
         """The rules that the settings name, loaded once."""
         from gateway.app import load_rules
@@ -249,6 +339,11 @@ def _texts(settings: Settings) -> dict[str, str]:
         return {name: path.read_text(encoding="utf-8-sig") for name, path in paths.items()}
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"--rules {settings.rules}: can't be read: {error}") from error
+
+
+def _address(scope: str, name: str) -> str:
+    """The route of what can be paused; a rule is named by its source and its id."""
+    return f"/api/{scope}s/" + quote(name, safe="/" if scope == "rule" else "")
 
 
 def _now() -> datetime:
