@@ -95,8 +95,8 @@ def _check_public(kind: str, struct: type, given: Given, found: dict[str, Any], 
 
 def _sound(scheme: Signature, path: Path) -> None:
     """The keys must make sense together: each reader has its source, and a time that is trusted is signed."""
-    if (scheme.header is None) == (scheme.signature_path is None):
-        raise SchemeProblem(path, "say where the signature stands: either header or signature_path")
+    if [scheme.header, scheme.signature_path, scheme.signature_query].count(None) != 2:
+        raise SchemeProblem(path, "say where the signature stands: one of header, signature_path, signature_query")
     if scheme.header is not None and "*" in scheme.header[:-1]:
         raise SchemeProblem((*path, "header"), "* may stand only at the end, for the number: X-Signature-*")
     if scheme.each is not None and scheme.signature_path is None:

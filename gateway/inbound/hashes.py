@@ -23,7 +23,7 @@ from gateway.inbound.signed import SECRET, Envelope, address_of, compile_signed,
 Keys = tuple[list[tuple[str, bytes]], list[str]]
 """Name and key of each secret that is set, and why the others can't be used."""
 
-_DIGEST_LENGTH: Final = {"md5": 16, "sha1": 20, "sha256": 32, "sha512": 64}
+_DIGEST_LENGTH: Final = {"md5": 16, "sha1": 20, "sha256": 32, "sha384": 48, "sha512": 64}
 _HEX = re.compile(rb"[0-9a-fA-F]+")
 _BASE64 = re.compile(rb"[0-9A-Za-z+/_-]+={0,2}")
 _FORM_FIELDS = "{sorted_form}"
@@ -124,6 +124,8 @@ def encode(digest: bytes, encoding: Encoding) -> bytes:
             return binascii.b2a_base64(digest, newline=False)
         case "base64url":
             return base64.urlsafe_b64encode(digest).rstrip(b"=")
+        case "hex_base64":
+            return binascii.b2a_base64(binascii.hexlify(digest), newline=False)
 
 
 def keys_of(names: Iterable[str], envelope: Envelope, form: KeyForm) -> Keys:
@@ -172,6 +174,8 @@ def hint(signature: bytes, wanted: Algorithm, encoding: Encoding) -> str | None:
     """What is odd about a signature that did not match, from its form alone."""
     if not signature:
         return "it is empty"
+    if encoding == "hex_base64":
+        return None
     length = _DIGEST_LENGTH[wanted]
     for algorithm, size in _DIGEST_LENGTH.items():
         if _HEX.fullmatch(signature) and len(signature) == 2 * size:

@@ -117,11 +117,12 @@ class PublicKeyMethod:
         return None if decoded(signature, self._scheme.encoding) is not None else f"it is no {self._scheme.encoding}"
 
 
-def padding_of(scheme: Rsa) -> padding.AsymmetricPadding:
-    """How an RSA signature fills its block (RFC 8017, 8.1 and 8.2)."""
+def padding_of(scheme: Rsa, *, signs: bool = False) -> padding.AsymmetricPadding:
+    """How an RSA signature fills its block (RFC 8017, 8.1 and 8.2). A salt is as long as its signer likes."""
     if scheme.padding == "pkcs1":
         return padding.PKCS1v15()
-    return padding.PSS(mgf=padding.MGF1(HASHES[scheme.algorithm]), salt_length=padding.PSS.AUTO)
+    salt = padding.PSS.DIGEST_LENGTH if signs else padding.PSS.AUTO
+    return padding.PSS(mgf=padding.MGF1(HASHES[scheme.algorithm]), salt_length=salt)
 
 
 def decoded(text: bytes, encoding: Encoding) -> bytes | None:
@@ -131,7 +132,8 @@ def decoded(text: bytes, encoding: Encoding) -> bytes | None:
             return binascii.unhexlify(text)
         if encoding == "base64url":
             return base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
-        return binascii.a2b_base64(text, strict_mode=True)
+        plain = binascii.a2b_base64(text, strict_mode=True)
+        return binascii.unhexlify(plain) if encoding == "hex_base64" else plain
     except ValueError:
         return None
 

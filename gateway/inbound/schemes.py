@@ -13,7 +13,8 @@ stands and what it covers.
                     one that holds the time (Stripe: ``{timestamp: t, signature: v1}``); the separator is then ``,``
 ``timestamp_header``, ``id_header``  the headers that ``{timestamp}`` and ``{id}`` are read from
 ``timestamp_unit``  ``s`` (default), ``ms`` or ``iso`` (ISO 8601 text with a zone)
-``signature_path``, ``timestamp_path``  for senders that put them into the JSON body: dotted paths
+``signature_path``, ``timestamp_path``  for senders that put them into the JSON body or a form: dotted paths
+``signature_query`` for senders that put it into the query: the parameter's name
 ``each``            a dotted path with ``*``: every element there is signed on its own (Adyen), and the paths of the
                     body are read in the element
 ``per``             ``$path.NAME``: one secret per value of that part of the address (``SECRET`` + ``_`` + VALUE)
@@ -36,9 +37,10 @@ Credential: TypeAlias = Callable[[str], str | None]
 Parts: TypeAlias = Mapping[str, str]
 """The named parts of the path."""
 
-Algorithm = Literal["sha1", "sha256", "sha512", "md5"]
+Algorithm = Literal["sha1", "sha256", "sha384", "sha512", "md5"]
 PublicAlgorithm = Literal["sha1", "sha256", "sha384", "sha512"]
-Encoding = Literal["hex", "base64", "base64url"]
+Encoding = Literal["hex", "base64", "base64url", "hex_base64"]
+"""``hex_base64``: base64 of the hex digits (Solidgate)."""
 KeyForm = Literal["utf8", "hex", "base64", "whsec"]
 TimestampUnit = Literal["s", "ms", "iso"]
 TokenAlgorithm = Literal[
@@ -98,6 +100,7 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
 
     header: str | None = None
     signature_path: str | None = None
+    signature_query: str | None = None
     each: str | None = None
     encoding: Encoding = "hex"
     prefix: str = ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
+from urllib.parse import parse_qsl
 
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.chosen import suffix_of
@@ -55,6 +56,8 @@ def method_of(scheme: Signature) -> Method:
 
 def where_of(scheme: Signature) -> str:
     """Where the signature stands, in words."""
+    if scheme.signature_query is not None:
+        return f"query parameter {scheme.signature_query}"
     return f"header {scheme.header}" if scheme.header is not None else f"{scheme.signature_path} of the body"
 
 
@@ -112,7 +115,7 @@ def elements_of(scheme: Signature, request: Request) -> list[Any]:
     :raises AuthenticationFailed: there are none, too many, or one is no object.
     """
     where = scheme.each or ""
-    elements = values_at(document_of(request.body, where), tuple(where.split(".")))
+    elements = values_at(document_of(request, where), tuple(where.split(".")))
     if not elements:
         raise AuthenticationFailed(f"{where} of the body is empty: nothing in it is signed")
     if len(elements) > MAX_ELEMENTS:
@@ -148,7 +151,13 @@ def present(request: Request, name: str) -> str:
 
 
 def _values(scheme: Signature, envelope: Envelope) -> list[str]:
-    """The texts that hold signatures: a header, a row of numbered ones, or a place of the body."""
+    """The texts that hold signatures: a header, a row of numbered ones, the query, or a place of the body."""
+    if scheme.signature_query is not None:
+        pairs = parse_qsl(envelope.request.query, keep_blank_values=True)
+        found = [value for name, value in pairs if name == scheme.signature_query]
+        if not found:
+            raise AuthenticationFailed(f"query parameter {scheme.signature_query} is absent")
+        return found
     if scheme.header is None:
         return [envelope.text(tuple((scheme.signature_path or "").split(".")))]
     if not scheme.header.endswith("*"):

@@ -14,6 +14,7 @@
 ``{method}``        in upper case
 ``{path}``          of the public URL, else ``/hooks/…`` as received
 ``{query}``         the raw query, without the question mark
+``{target}``        path and query, as a request line has them
 ``{header.X}``      a header in any case
 ``{env.NAME}``      a credential that is signed with (PayPal: the id of the webhook)
 ``{secret}``        the secret itself: in ``digest`` only, and exactly once there
@@ -44,6 +45,7 @@ PLACEHOLDERS: Final = (
     "{method}",
     "{path}",
     "{query}",
+    "{target}",
     "{sorted_form}",
     "{sha256(body)}",
     "{crc32(body)}",
@@ -85,13 +87,13 @@ class Envelope:
     def text(self, path: tuple[str, ...]) -> str:
         """The scalar at a dotted path of the body, or of the element that is looked at."""
         if self._document is UNREAD:
-            self._document = document_of(self.request.body, ".".join(path))
+            self._document = document_of(self.request, ".".join(path))
         return text_at(self._document, path)
 
     def has(self, path: tuple[str, ...]) -> bool:
         """Whether something other than null stands there."""
         if self._document is UNREAD:
-            self._document = document_of(self.request.body, ".".join(path))
+            self._document = document_of(self.request, ".".join(path))
         return next(iter(values_at(self._document, path)), None) is not None
 
 
@@ -160,6 +162,8 @@ def _placeholder(name: str) -> Signed:
             return lambda envelope: raw(_path(envelope.request))
         case "query":
             return lambda envelope: raw(envelope.request.query)
+        case "target":
+            return lambda envelope: raw(_target(envelope.request))
         case "sorted_form":
             return lambda envelope: _sorted_form(envelope.request)
         case "sha256(body)":
@@ -203,12 +207,12 @@ def _encoded(text: str) -> bytes:
 def body_text(request: Request, path: tuple[str, ...]) -> str:
     """The scalar at a dotted path of the body, as text. Only for proving who sent it: nothing else reads a body that
     is not verified yet."""
-    return text_at(document_of(request.body, ".".join(path)), path)
+    return text_at(document_of(request, ".".join(path)), path)
 
 
 def body_texts(request: Request, path: tuple[str, ...]) -> list[str]:
     """As :func:`body_text`, for a path with ``*``: every element of a list, one at least."""
-    found = list(values_at(document_of(request.body, ".".join(path)), path))
+    found = list(values_at(document_of(request, ".".join(path)), path))
     return [_as_text(value, ".".join(path)) for value in found or [None]]
 
 
@@ -250,8 +254,12 @@ def _as_text(value: Any, where: str) -> str:
             raise AuthenticationFailed(f"{where} of the body is {type(value).__name__}; a text or a number is needed")
 
 
-def document_of(body: bytes, where: str) -> Any:
-    """A body as JSON, its numbers as they were written; ``where`` is what is read in it, for the message."""
+def document_of(request: Request, where: str) -> Any:
+    """A body as JSON, its numbers as they were written, or a form's fields; ``where`` is what is read in it, for the
+    message."""
+    body = request.body
+    if is_form(request):
+        return dict(reversed(form_fields(request)))  # of equal names the first
     try:
         return _as_written.decode(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -301,6 +309,10 @@ def _path(request: Request) -> str:
     return f"/hooks/{request.source}" + (f"/{request.path}" if request.path else "")
 
 
+def _target(request: Request) -> str:
+    return _path(request) + (f"?{request.query}" if request.query else "")
+
+
 def is_form(request: Request) -> bool:
     """Whether the content type says that the body is a form's fields."""
     return _content_type(request) == _FORM
@@ -316,8 +328,13 @@ def _sorted_form(request: Request) -> bytes:
         raise AuthenticationFailed(
             f"the scheme signs form fields; the content type is {_content_type(request) or 'absent'}"
         )
+    pairs = sorted(set(form_fields(request)))
+    return "".join([name + value for name, value in pairs]).encode("utf-8", "surrogateescape")
+
+
+def form_fields(request: Request) -> list[tuple[str, str]]:
+    """The fields of a form, in order."""
     if request.body.count(b"&") >= _MAX_FORM_FIELDS:
         raise AuthenticationFailed(f"the form has more than {_MAX_FORM_FIELDS} fields")
     text = request.body.decode("utf-8", "surrogateescape")
-    pairs = sorted(set(parse_qsl(text, keep_blank_values=True, errors="surrogateescape")))
-    return "".join([name + value for name, value in pairs]).encode("utf-8", "surrogateescape")
+    return parse_qsl(text, keep_blank_values=True, errors="surrogateescape")

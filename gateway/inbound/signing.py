@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 from uuid import uuid4
 
 import jwt
@@ -51,7 +51,7 @@ from gateway.inbound.schemes import (
 )
 from gateway.inbound.shared_secrets import user_of
 from gateway.inbound.signatures import elements_of, format_timestamp
-from gateway.inbound.signed import UNREAD, Envelope, compile_signed, is_form, placeholders_of, values_at
+from gateway.inbound.signed import UNREAD, Envelope, compile_signed, form_fields, is_form, placeholders_of, values_at
 
 TOKEN_LIFE: Final = 300
 """Seconds for which a token is good that is made here."""
@@ -102,7 +102,9 @@ class _Draft:
         raise SettingsError(f"can't sign: {', '.join(name + suffix for name in names)} unset")
 
     def document(self) -> Any:
-        """The body as JSON, to put a proof into."""
+        """The body as JSON or a form's fields, to put a proof into."""
+        if is_form(self.request):
+            return dict(form_fields(self.request))
         try:
             return read_json(self.body)
         except Unparseable as error:
@@ -111,7 +113,16 @@ class _Draft:
     def put(self, document: Any, path: tuple[str, ...], text: str) -> None:
         """Set the text at a dotted path; ``*`` is every element."""
         put_at(document, path, text)
-        self.body = _encode_json(document)
+        self.write(document)
+
+    def put_query(self, name: str, value: str) -> None:
+        """Set a parameter of the query."""
+        kept = [piece for piece in self.query.split("&") if piece and piece.partition("=")[0] != name]
+        self.query = "&".join([*kept, f"{quote(name, safe='')}={quote(value, safe='')}"])
+
+    def write(self, document: Any) -> None:
+        """Make the body of a value again."""
+        self.body = urlencode(document).encode() if is_form(self.request) else _encode_json(document)
 
 
 def put_at(document: Any, path: tuple[str, ...], text: str | int) -> None:
@@ -175,9 +186,7 @@ def _put(scheme: Scheme, draft: _Draft) -> None:
             pair = f"{user}:{draft.first_set(scheme.password, scheme.per)}".encode()
             draft.added["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
         case Query():
-            secret = f"{quote(scheme.name, safe='')}={quote(draft.first_set(scheme.secret, scheme.per), safe='')}"
-            kept = [piece for piece in draft.query.split("&") if piece and piece.partition("=")[0] != scheme.name]
-            draft.query = "&".join([*kept, secret])
+            draft.put_query(scheme.name, draft.first_set(scheme.secret, scheme.per))
         case Body():
             draft.put(draft.document(), tuple(scheme.path.split(".")), draft.first_set(scheme.secret, scheme.per))
         case ClientCertificate():
@@ -211,8 +220,7 @@ def _put_signature(scheme: Signature, draft: _Draft) -> None:
     if scheme.id_header is not None:
         draft.added[scheme.id_header] = draft.id
     if isinstance(scheme, Hmac) and scheme.body_query is not None and draft.body and not is_form(draft.request):
-        kept = [piece for piece in draft.query.split("&") if piece and piece.partition("=")[0] != scheme.body_query]
-        draft.query = "&".join([*kept, f"{scheme.body_query}={hashlib.sha256(draft.body).hexdigest()}"])
+        draft.put_query(scheme.body_query, hashlib.sha256(draft.body).hexdigest())
     if scheme.signature_path is not None:
         _put_into_body(scheme, draft, timestamp)
         return
@@ -224,6 +232,12 @@ def _put_signature(scheme: Signature, draft: _Draft) -> None:
         if scheme.parse.timestamp is not None:
             entries.insert(0, f"{scheme.parse.timestamp}={timestamp}")
         text = (scheme.separator or ",").join(entries)
+    if scheme.signature_query is not None:
+        kept = [
+            piece for piece in draft.query.split("&") if piece and piece.partition("=")[0] != scheme.signature_query
+        ]
+        draft.query = "&".join([*kept, f"{scheme.signature_query}={quote(text, safe='')}"])
+        return
     header = scheme.header or ""
     draft.added[f"{header[:-1]}1" if header.endswith("*") else header] = text
 
@@ -238,7 +252,7 @@ def _put_into_body(scheme: Signature, draft: _Draft, timestamp: str) -> None:
     token = ("signature", "token")
     if f"body.{'.'.join(token)}" in placeholders_of(scheme.signed):
         put_at(document, token, uuid4().hex)
-    draft.body = _encode_json(document)
+    draft.write(document)
     if scheme.each is None:
         draft.put(document, where, scheme.prefix + _signature(scheme, draft, timestamp).decode())
         return
@@ -249,7 +263,7 @@ def _put_into_body(scheme: Signature, draft: _Draft, timestamp: str) -> None:
     originals = values_at(document, tuple(scheme.each.split(".")))
     for element, original in zip(elements, originals, strict=True):
         put_at(original, where, scheme.prefix + _signature(scheme, draft, timestamp, element).decode())
-    draft.body = _encode_json(document)
+    draft.write(document)
 
 
 def _signature(scheme: Signature, draft: _Draft, timestamp: str, element: Any = UNREAD) -> bytes:
@@ -282,7 +296,7 @@ def _with_private_key(scheme: Ecdsa | Ed25519 | Rsa, message: bytes, pem: str | 
         case Ed25519(), ed25519.Ed25519PrivateKey():
             return key.sign(message)
         case Rsa(), rsa.RSAPrivateKey():
-            return key.sign(message, padding_of(scheme), HASHES[scheme.algorithm])
+            return key.sign(message, padding_of(scheme, signs=True), HASHES[scheme.algorithm])
     raise SettingsError(f"can't sign: the private key is of another kind than {type(scheme).__name__.lower()} takes")
 
 

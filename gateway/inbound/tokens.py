@@ -173,7 +173,8 @@ def _check_claims(scheme: Jwt, claims: Mapping[str, Any], request: Request, now:
         if issued is None:
             raise AuthenticationFailed("the token does not say when it was issued (iat), and there is a tolerance")
         in_time(str(int(issued)), "s", scheme.tolerance, now)
-    elif ends is None:
+    elif ends is None and scheme.body_claim is None:
+        # One that is bound to its body is good for that body alone; any other could be shown for ever.
         raise AuthenticationFailed("the token has no end (exp), and the source says no tolerance")
     if scheme.issuer and claims.get("iss") not in scheme.issuer:
         raise AuthenticationFailed(f"the token's issuer is not {' or '.join(scheme.issuer)}")

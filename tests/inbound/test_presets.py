@@ -3,16 +3,25 @@ itself."""
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
 
+import msgspec
 import pytest
 import standardwebhooks
 import stripe
 
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.authentication import PRESETS, needs_url, scheme_from, secrets_of, sign, verify
+from gateway.inbound.challenge_presets import CHALLENGES
 from gateway.inbound.presets import default_secret
 from gateway.inbound.request import Request
+from gateway.inbound.signed import placeholders_of
+from gateway.inbound.signing import put_at
+from gateway.rules.compile import SourceCompiler
+from gateway.rules.nodes import YAMLFile
 from tests.inbound.pairs import pair_for
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -22,37 +31,63 @@ WHSEC = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 def secret_for(preset: str) -> str:
     key = str(PRESETS[preset].keys.get("key", "utf8"))
-    return {"hex": "00ff" * 16, "whsec": WHSEC}.get(key, "s3cret-of-the-shop-that-is-long-enough")
+    return {"hex": "00ff" * 16, "base64": "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=", "whsec": WHSEC}.get(
+        key, "s3cret-of-the-shop-that-is-long-enough"
+    )
 
 
-BODIES = {
-    "adyen_payments": b'{"notificationItems": [{"NotificationRequestItem": {"pspReference": "7", "success": "true"}}]}',
-    "microsoft_graph": b'{"value": [{"id": "1"}, {"id": "2"}]}',
-}
 URL = "https://hooks.example/hooks/s"
+
+
+def sample_for(preset: str) -> tuple[bytes, dict[str, str]]:
+    """A body and headers with whatever the preset's sender signs of them."""
+    keys = PRESETS[preset].keys
+    used = placeholders_of(str(keys.get("signed", "")))
+    document: dict[str, Any] = {"name": "Zo\u00eb", "total": 1}
+    for name in used:
+        if name.startswith("body."):
+            put_at(document, tuple(name.removesuffix("?").split(".")[1:]), f"the {name}")
+        if name.startswith("lines("):
+            document |= {field.strip(): f"the {field}" for field in name[6:-1].split(",")}
+    headers = {name.removeprefix("header."): "7" for name in used if name.startswith("header.")}
+    if PRESETS[preset].kind == "body":
+        document["value"] = [{"id": "1"}, {"id": "2"}]
+    if "each" in keys:
+        outer, _, inner = str(keys["each"]).partition(".*.")
+        document = {outer: [{inner: {**document, "reason": str(number)}} for number in range(2)]}
+    if preset in FORMS:
+        headers["content-type"] = "application/x-www-form-urlencoded"
+        return urlencode(document).encode(), headers
+    return json.dumps(document).encode(), {**headers, "content-type": "application/json"}
+
+
+FORMS = ("mandrill", "paypro", "quoter")
+"""Senders of forms only. Twilio's other bodies are signed by the address."""
 
 
 def credentials_for(preset: str, *, other: bool = False) -> tuple[dict[str, str], str | None]:
     """What a preset reads from the environment, and the private key that signs."""
+    besides = {
+        name: "what is signed with" for name in secrets_of(scheme_from(preset)) if name != default_secret(preset)
+    }
     if default_secret(preset).endswith("_PUBLIC_KEY"):
         private, public = pair_for(PRESETS[preset].kind, number=int(other))
-        return {default_secret(preset): public, "PAYPAL_WEBHOOK_ID": "WH-1"}, private
+        return {default_secret(preset): public, **besides}, private
     value = secret_for(preset)
     if other:
         value = value.replace("00", "11").replace("MDEy", "MDEz").replace("s3cret", "sECRET")
-    return {default_secret(preset): value, f"{preset.upper()}_USER": "user"}, None
+    return {default_secret(preset): value, **besides}, None
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_verifies_what_it_signs_and_nothing_else(preset: str) -> None:
     scheme = scheme_from(preset)
-    assert default_secret(preset) in secrets_of(scheme)
     environ, private = credentials_for(preset)
-    body = BODIES.get(preset, BODY)
-    content_type = "application/x-www-form-urlencoded" if preset == "mandrill" else "application/json"
-    headers = {"content-type": content_type, "paypal-transmission-id": "1", "paypal-transmission-time": "now"}
+    body, headers = sample_for(preset)
     url = URL if needs_url(scheme) else None
-    made = sign(scheme, body=body, headers=headers, credential=environ.get, now=NOW, url=url, private_key=private)
+    made = sign(
+        scheme, body=body, headers=headers, credential=environ.get, now=NOW, url=url, private_key=private, source="s"
+    )
     request = Request(
         source="s",
         headers=tuple((name.lower(), value) for name, value in {**headers, **made.headers}.items()),
@@ -68,6 +103,40 @@ def test_a_preset_verifies_what_it_signs_and_nothing_else(preset: str) -> None:
     wrong, _ = credentials_for(preset, other=True)
     with pytest.raises(AuthenticationFailed, match=r"does not match|equals none|does not verify"):
         verify(scheme, request, credential=wrong.get, now=NOW)
+    if PRESETS[preset].kind in SIGNATURES:
+        tampered = msgspec.structs.replace(request, body=tampered_with(preset, made.body), query=made.query)
+        with pytest.raises(AuthenticationFailed):
+            verify(scheme, tampered, credential=environ.get, now=NOW)
+
+
+SIGNATURES = ("hmac", "digest", "ecdsa", "ed25519", "rsa")
+UNCOVERED = ("ratehawk", "mailgun")
+"""They sign a token of their own and not the body."""
+
+
+def tampered_with(preset: str, body: bytes) -> bytes:
+    """The body with one covered character changed."""
+    if preset in UNCOVERED:
+        return body.replace(b'"token":"', b'"token":"0')
+    used = [
+        name
+        for name in placeholders_of(str(PRESETS[preset].keys.get("signed", "{body}")))
+        if name[:5] in ("body.", "lines")
+    ]
+    if used:
+        return body.replace(b"the", b"teh", 1) if preset not in FORMS else body.replace(b"the", b"teh")
+    return body + (b"&a=1" if preset in FORMS else b" ")
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_says_where_its_fact_is_from_and_what_repeats_are_told_by(preset: str) -> None:
+    row = PRESETS[preset]
+    assert row.title
+    assert row.source
+    assert row.challenge is None or row.challenge in CHALLENGES
+    if row.dedup_key:
+        yaml = YAMLFile("s.yaml", f"source: s\nverify: none\ndedup_key: {row.dedup_key}\n")
+        assert SourceCompiler(yaml, destinations={}, files={}).source is not None, yaml.problems
 
 
 def signed_request(body: bytes, headers: dict[str, str]) -> Request:

@@ -42,6 +42,14 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             source="developer.calendly.com, webhook signatures",
             dedup_key="[$.payload.uri, $.event, $.created_at]",
         ),
+        "google_calendar": Preset(
+            title="Google Calendar",
+            kind="header",
+            keys={"name": "X-Goog-Channel-Token"},
+            source="public code (another's reading)",
+            dedup_key="[$header.X-Goog-Channel-ID, $header.X-Goog-Message-Number]",
+            note="the token that was given when the channel was made; the body is empty",
+        ),
         "guesty": Preset(
             title="Guesty",
             keys=standard("svix"),

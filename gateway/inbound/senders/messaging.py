@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from gateway.inbound.senders.sender import Preset
+from gateway.inbound.senders.sender import Preset, as_read, plain, stamped, timed
 
 _HUBSPOT_KEY: Final = "[$.eventId, $.subscriptionId, $.occurredAt]"
 
@@ -24,6 +24,57 @@ def _twilio(algorithm: str) -> dict[str, Any]:
 
 ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
     {
+        "ashby": Preset(
+            title="Ashby",
+            keys=plain("Ashby-Signature", prefix="sha256="),
+            source=as_read("developers.ashbyhq.com/docs/authenticating-webhooks"),
+        ),
+        "attentive": Preset(
+            title="Attentive",
+            keys=plain("x-attentive-hmac-sha256"),
+            source=as_read("docs.attentive.com/docs/webhook-authentication"),
+        ),
+        "courier": Preset(
+            title="Courier",
+            keys=timed("courier-signature", tolerance=None, names=("t", "signature"), timestamp_unit="ms"),
+            source=as_read("courier.com/docs/platform/workspaces/outbound-webhooks"),
+        ),
+        "customer_io": Preset(
+            title="Customer.io",
+            keys=stamped("X-CIO-Signature", "X-CIO-Timestamp", "v0:{timestamp}:{body}", tolerance=None),
+            source=as_read("docs.customer.io/integrations/api/webhooks"),
+            dedup_key="$.event_id",
+        ),
+        "discord": Preset(
+            title="Discord",
+            kind="ed25519",
+            keys={
+                "header": "X-Signature-Ed25519",
+                "encoding": "hex",
+                "timestamp_header": "X-Signature-Timestamp",
+                "signed": "{timestamp}{body}",
+            },
+            source=as_read("docs.discord.com, validating security request headers"),
+            note="the key in hex, as the portal shows it",
+        ),
+        "fireflies": Preset(
+            title="Fireflies",
+            keys=plain("X-Hub-Signature", prefix="sha256="),
+            source=as_read("docs.fireflies.ai/graphql-api/webhooks-v2"),
+            dedup_key="[$.meeting_id, $.event]",
+        ),
+        "front": Preset(
+            title="Front, application webhooks",
+            keys=stamped(
+                "X-Front-Signature",
+                "X-Front-Request-Timestamp",
+                "{timestamp}:{body}",
+                tolerance=None,
+                encoding="base64",
+            ),
+            source=as_read("dev.frontapp.com/docs/application-webhooks"),
+            dedup_key="$.id",
+        ),
         "hubspot": Preset(
             title="HubSpot, version 3",
             keys={
@@ -70,6 +121,19 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             },
             source="hookdeck/webhook-skills (another's reading of developers.klaviyo.com)",
         ),
+        "knock": Preset(
+            title="Knock",
+            keys=timed("x-knock-signature", names=("t", "s"), encoding="base64", timestamp_unit="ms"),
+            source=as_read("docs.knock.app/developer-tools/outbound-webhooks/overview"),
+            dedup_key="$.id",
+        ),
+        "linkedin": Preset(
+            title="LinkedIn",
+            keys=plain("X-LI-Signature", signed="hmacsha256={body}"),
+            source=as_read("learn.microsoft.com/en-us/linkedin, webhook validation"),
+            dedup_key="$.notificationId",
+            note="the key is the client secret",
+        ),
         "mailgun": Preset(
             title="Mailgun",
             keys={
@@ -98,6 +162,49 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             challenge="meta",
             note="the key is the app secret",
         ),
+        "nylas": Preset(
+            title="Nylas",
+            keys=plain("x-nylas-signature"),
+            source=as_read("developer.nylas.com, verify webhook signatures"),
+            dedup_key="$.id",
+        ),
+        "pipedrive": Preset(
+            title="Pipedrive",
+            kind="basic",
+            keys={},
+            source=as_read("pipedrive.readme.io/docs/guide-for-webhooks-v2"),
+        ),
+        "postmark": Preset(
+            title="Postmark",
+            kind="basic",
+            keys={},
+            source=as_read("postmarkapp.com/developer/webhooks/webhooks-overview"),
+        ),
+        "pylon": Preset(
+            title="Pylon",
+            keys=stamped(
+                "Pylon-Webhook-Signature",
+                "Pylon-Webhook-Timestamp",
+                "{timestamp}.{body}",
+                tolerance=None,
+                prefix="hs256=",
+            ),
+            source=as_read("getpylon.com/developers/guides/using-webhooks"),
+        ),
+        "retell": Preset(
+            title="Retell AI",
+            keys=timed("X-Retell-Signature", "{body}{timestamp}", names=("v", "d"), timestamp_unit="ms"),
+            source=as_read("docs.retellai.com/features/secure-webhook"),
+            dedup_key="[$.event, $.call.call_id]",
+            note="the key is the API key with the webhook badge",
+        ),
+        "ringcentral": Preset(
+            title="RingCentral",
+            kind="header",
+            keys={"name": "Verification-Token"},
+            source=as_read("developers.ringcentral.com/guide/notifications/webhooks/receiving"),
+            dedup_key="$.uuid",
+        ),
         "sendgrid": Preset(
             title="SendGrid event webhook",
             kind="ecdsa",
@@ -123,6 +230,29 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             dedup_key="$.event_id",
             challenge="slack",
         ),
+        "tally": Preset(
+            title="Tally",
+            keys=plain("Tally-Signature", encoding="base64"),
+            source=as_read("tally.so/help/webhooks"),
+            dedup_key="$.eventId",
+        ),
+        "telnyx": Preset(
+            title="Telnyx",
+            kind="ed25519",
+            keys={
+                "header": "telnyx-signature-ed25519",
+                "timestamp_header": "telnyx-timestamp",
+                "signed": "{timestamp}|{body}",
+                "tolerance": "5m",
+            },
+            source=as_read("developers.telnyx.com, receiving webhooks"),
+            dedup_key="$.data.id",
+        ),
+        "tiktok": Preset(
+            title="TikTok for Developers",
+            keys=timed("TikTok-Signature", tolerance=None, names=("t", "s")),
+            source=as_read("developers.tiktok.com/doc/webhooks-verification"),
+        ),
         "twilio": Preset(
             title="Twilio",
             keys=_twilio("sha1"),
@@ -137,11 +267,32 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             dedup_key="[$.MessageSid, $.MessageStatus]",
             note="where X-Twilio-Webhooks-Signature-Settings says algorithm=HMAC_SHA256",
         ),
+        "twitch": Preset(
+            title="Twitch EventSub",
+            keys={
+                "header": "Twitch-Eventsub-Message-Signature",
+                "prefix": "sha256=",
+                "id_header": "Twitch-Eventsub-Message-Id",
+                "timestamp_header": "Twitch-Eventsub-Message-Timestamp",
+                "timestamp_unit": "iso",
+                "tolerance": "10m",
+                "signed": "{id}{timestamp}{body}",
+            },
+            source=as_read("dev.twitch.tv/docs/eventsub/handling-webhook-events"),
+            dedup_key="$header.Twitch-Eventsub-Message-Id",
+        ),
         "typeform": Preset(
             title="Typeform",
             keys={"header": "Typeform-Signature", "encoding": "base64", "prefix": "sha256="},
             source="developer.typeform.com, secure your webhooks",
             dedup_key="$.event_id",
+        ),
+        "x": Preset(
+            title="X (Twitter)",
+            keys=plain("x-twitter-webhooks-signature", encoding="base64", prefix="sha256="),
+            source=as_read("docs.x.com/x-api/webhooks/quickstart"),
+            challenge="x",
+            note="the key is the consumer secret",
         ),
         "zendesk": Preset(
             title="Zendesk",

@@ -29,9 +29,34 @@ class Preset(msgspec.Struct, frozen=True, kw_only=True):
     """What else there is to know: what is not covered, which secret is the key."""
 
 
-def timed(header: str, signed: str = "{timestamp}.{body}", *, tolerance: str | None = "5m") -> dict[str, Any]:
-    """``t=…,v1=…`` in one header, as Stripe began it."""
-    keys = {"header": header, "signed": signed, "parse": {"timestamp": "t", "signature": "v1"}}
+def as_read(url: str) -> str:
+    """The source of a fact that was read in hookdeck/webhook-skills, which read it in the sender's documentation."""
+    return f"another's reading of {url} (hookdeck/webhook-skills)"
+
+
+def plain(header: str, **more: str) -> dict[str, Any]:
+    """A keyed hash of the body in a header; sha256 in hex unless ``more`` says otherwise."""
+    return {"header": header, **more}
+
+
+def timed(
+    header: str,
+    signed: str = "{timestamp}.{body}",
+    *,
+    tolerance: str | None = "5m",
+    names: tuple[str, str] = ("t", "v1"),
+    **more: str,
+) -> dict[str, Any]:
+    """``t=…,v1=…`` in one header, as Stripe began it; ``names`` are those of the time and the signature."""
+    keys = {"header": header, "signed": signed, "parse": dict(zip(("timestamp", "signature"), names, strict=True))}
+    return {**keys, **more} if tolerance is None else {**keys, **more, "tolerance": tolerance}
+
+
+def stamped(
+    header: str, timestamp_header: str, signed: str, *, tolerance: str | None = "5m", **more: str
+) -> dict[str, Any]:
+    """The time in a header of its own."""
+    keys = {"header": header, "timestamp_header": timestamp_header, "signed": signed, **more}
     return keys if tolerance is None else {**keys, "tolerance": tolerance}
 
 

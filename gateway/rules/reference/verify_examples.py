@@ -23,7 +23,8 @@ KIND_WORDS: Final[Mapping[str, str]] = {
 KEY_WORDS: Final[Mapping[str, str]] = {
     "secret": "the credential's name, $env.NAME; a list while a secret is rotated: any of them may match",
     "header": "the header that holds the signature; X-Signature-* is a row of numbered ones",
-    "signature_path": "instead of header: the dotted path in the JSON body",
+    "signature_path": "instead of header: the dotted path in the JSON body, or the field of a form",
+    "signature_query": "instead of header: the parameter of the query",
     "each": "a dotted path such as items.*: every element there is signed on its own, and paths begin in it",
     "algorithm": "the hash: sha256 unless given",
     "encoding": "how the signature is written: hex for hashes and base64 for public keys, unless given",

@@ -106,6 +106,8 @@ def _where(preset: Preset) -> str:
             return "the whole body" if keys.get("whole_body") else code(str(keys.get("header", "Authorization")))
     if "header" in keys:
         return code(str(keys["header"]))
+    if "signature_query" in keys:
+        return f"the query's {code(str(keys['signature_query']))}"
     each = f"{keys['each']}." if "each" in keys else ""
     return f"{code(each + str(keys['signature_path']))} of the body"
 

@@ -54,7 +54,7 @@ VERIFICATION = (
     Mistake(
         "verify algorithm",
         "source: shop\nverify: {hmac: {header: X, secret: $env.A, algorithm: sha255}}\n",
-        ("2:55: unknown algorithm 'sha255'; allowed: sha1, sha256, sha512, md5; did you mean sha256?",),
+        ("2:55: unknown algorithm 'sha255'; allowed: sha1, sha256, sha384, sha512, md5; did you mean sha256?",),
     ),
     Mistake(
         "verify none beside",
@@ -89,7 +89,7 @@ VERIFICATION = (
         "verify signed",
         "source: shop\nverify: {hmac: {header: X, secret: $env.A, signed: '{bdy}'}}\n",
         (
-            "2:53: unknown placeholder {bdy}; allowed: {timestamp} {body} {url} {id} {method} {path} {query} {sorted_form} {sha256(body)} {crc32(body)} {header.X} {body.a.b} {body.a.b?} {lines(A, B)} {env.NAME}; did you mean {body}?",
+            "2:53: unknown placeholder {bdy}; allowed: {timestamp} {body} {url} {id} {method} {path} {query} {target} {sorted_form} {sha256(body)} {crc32(body)} {header.X} {body.a.b} {body.a.b?} {lines(A, B)} {env.NAME}; did you mean {body}?",
         ),
     ),
     Mistake(
