@@ -329,6 +329,8 @@ def create_app(
         visit=gateway.visits.add,
         emit=gateway.telemetry.received,
         max_body=settings.max_body,
+        max_requests=settings.max_requests,
+        body_memory=settings.body_memory,
         body_timeout=settings.body_timeout,
         proxies=Proxies(settings.trusted_proxies or (), settings.client_header),
         now=now,

@@ -12,7 +12,8 @@
     │   ├── BodyTooLarge           413
     │   ├── TooManyRequests        429
     │   ├── NotStored              503
-    │   └── NotVerifiable          503
+    │   ├── NotVerifiable          503
+    │   └── Overloaded             503
     ├── Unparseable                a verified body is not what it says: kept, answered 200
     ├── MappingError               a rule met a payload that it can't make a command of: kept, answered 200
     ├── FetchError                 one attempt at getting what a webhook points to failed
@@ -151,6 +152,16 @@ class NotVerifiable(Rejected):
 
     def __init__(self, message: str, *, retry_after: int = 10) -> None:
         super().__init__(message, detail="The request can't be verified now.", retry_after=retry_after)
+
+
+class Overloaded(Rejected):
+    """There is no room for this request now. The sender should try again in a moment."""
+
+    status = 503
+    title = "Too busy"
+
+    def __init__(self, message: str, *, retry_after: int) -> None:
+        super().__init__(message, detail="Too many requests are under way.", retry_after=retry_after)
 
 
 class Unparseable(GatewayError):

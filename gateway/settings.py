@@ -194,6 +194,18 @@ SETTINGS: tuple[Setting, ...] = (
         help="Largest webhook body of any source, whatever its own limit (1 MB where a rules file sets none) is.",
     ),
     Setting(
+        name="GATEWAY_MAX_REQUESTS",
+        default="1000",
+        read=_count,
+        help="Webhooks that are being received at a time, half of them of one source; what is over it is answered 503.",
+    ),
+    Setting(
+        name="GATEWAY_BODY_MEMORY",
+        default="64MB",
+        read=size,
+        help="Bytes of bodies over 64 KiB that are held at a time; what is over it is answered 503.",
+    ),
+    Setting(
         name="GATEWAY_BODY_TIMEOUT",
         default="10s",
         read=length,
@@ -294,6 +306,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log_format: str
     log_level: str
     max_body: int
+    max_requests: int
+    body_memory: int
     body_timeout: timedelta
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] | None
     client_header: str

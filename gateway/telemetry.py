@@ -163,7 +163,7 @@ class Telemetry:
             # Anybody can ask for what is not there; that is worth no line.
             level = logging.DEBUG if record.status in (404, 405) else logging.WARNING
             _log.log(
-                logging.ERROR if record.status >= 500 else level,
+                logging.ERROR if record.status >= 500 and record.answer != "overloaded" else level,
                 "%s: %s: %s",
                 record.source or "hooks",
                 record.answer,

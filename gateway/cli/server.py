@@ -1,4 +1,4 @@
-"""uvicorn, from a program: sockets bound beforehand, bounded headers, an orderly end."""
+"""uvicorn, from a program: sockets bound beforehand, a protocol with bounds, an orderly end."""
 
 from __future__ import annotations
 
@@ -15,78 +15,9 @@ from typing import Any
 import uvicorn
 import uvloop
 from starlette.types import ASGIApp
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from gateway.cli.protocol import GuardedProtocol
 from gateway.errors import SettingsError
-
-MAX_HEAD = 65_536
-"""Bytes of a request's line and headers before more are awaited; what comes at once may be some more."""
-HEAD_SECONDS = 10.0
-"""For a request's line and headers, from the connection's or the request's first byte on."""
-
-
-class BoundedHead(HttpToolsProtocol):
-    """uvicorn's protocol over httptools, which alone would collect a request's headers without end, and wait for that
-    end for ever. A connection that is idle between requests is uvicorn's own affair."""
-
-    head_seconds = HEAD_SECONDS
-    _head = 0
-    _in_head = True
-    _between = False
-    """Whether a request is whole and the next has not begun."""
-    _began = False
-    """Whether one began in the bytes that came last."""
-    _deadline: asyncio.TimerHandle | None = None
-
-    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
-        self._expect_head()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._head_came()
-        super().connection_lost(exc)
-
-    def on_message_begin(self) -> None:
-        self._head, self._in_head, self._between, self._began = 0, True, False, True
-        super().on_message_begin()
-
-    def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._head_came()
-        super().on_headers_complete()
-
-    def on_message_complete(self) -> None:
-        self._between = True
-        super().on_message_complete()
-
-    def _expect_head(self) -> None:
-        if self._deadline is None and not self.transport.is_closing():
-            self._deadline = self.loop.call_later(self.head_seconds, self._head_late)
-
-    def _head_came(self) -> None:
-        if self._deadline is not None:
-            self._deadline.cancel()
-            self._deadline = None
-
-    def _head_late(self) -> None:
-        self._deadline = None
-        if self.cycle is not None and not self.cycle.response_complete:
-            # The request before it is still being answered, on this connection.
-            self._expect_head()
-        else:
-            self.transport.close()
-
-    def data_received(self, data: bytes) -> None:
-        self._began = False
-        super().data_received(data)
-        # A whole head costs no timer. Line ends between requests begin none, and end uvicorn's wait all the same.
-        if self._in_head or (self._between and not self._began):
-            self._expect_head()
-        # All of it was head where the head still has no end: one header alone reaches no callback before that.
-        if self._in_head:
-            self._head += len(data)
-            if self._head > MAX_HEAD and not self.transport.is_closing():
-                self.send_400_response("The request's headers are too large.")
 
 
 class Server(uvicorn.Server):
@@ -132,7 +63,7 @@ async def serving(app: ASGIApp, bound: socket.socket, *, grace: timedelta) -> As
     """Serve ``app`` on a bound socket while the block runs; its lifespan is the caller's affair."""
     config = uvicorn.Config(
         app,
-        http=BoundedHead,
+        http=GuardedProtocol,
         lifespan="off",
         log_config=None,
         access_log=False,

@@ -42,6 +42,10 @@ class Taken(msgspec.Struct, frozen=True, kw_only=True):
     body: JSON = MISSING
     """The parsed body, what is redacted taken out of it, but for the elements of a batch; MISSING: unreadable."""
 
+    def without_value(self) -> Taken:
+        """The same, for where the parsed value is no longer needed."""
+        return Taken(webhook=self.webhook)
+
 
 def taken(ruleset: Ruleset, source: Source, verified: Verified, *, id: str, cap: int) -> Taken:
     """Read one verified request.

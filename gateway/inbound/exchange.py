@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
 
 from starlette.types import Message, Receive, Send
 
-from gateway.errors import BodyTooLarge, BodyTooSlow, MethodNotAllowed, Rejected, UnreadableRequest
+from gateway.errors import BodyTooLarge, BodyTooSlow, MethodNotAllowed, Overloaded, Rejected, UnreadableRequest
+from gateway.inbound.places import RETRY_AFTER, Place, Places
 from gateway.problem import PROBLEM_TYPE, problem_of
 from gateway.rules.respond import Answer
 from gateway.store import Receipt
@@ -52,59 +52,54 @@ def declared_length(headers: Iterable[tuple[str, str]]) -> int | None:
             # nothing (RFC 9110, 8.6 allows them), however many there are.
             length = int(value.lstrip("0")[:18] or "0")
         elif name == "transfer-encoding":
+            if value.strip().lower() != "chunked":
+                raise UnreadableRequest(f"Transfer-Encoding is {value[:40]!a}; allowed: chunked")
             return None
     return length
 
 
-async def receive_body(receive: Receive, declared: int | None, *, cap: int, seconds: float) -> bytes:
+async def receive_body(
+    receive: Receive, declared: int | None, *, cap: int, seconds: float, places: Places, place: Place
+) -> bytes:
     """The whole body, at most ``cap`` bytes of it, within ``seconds``. ``declared`` is its declared length.
 
     :raises BodyTooLarge: before reading on, where that is known.
     :raises BodyTooSlow: it was not whole in time.
+    :raises Overloaded: there is no room for it, or others needed its place while it was on its way.
     :raises Gone: the sender went away.
     """
     if declared is not None and declared > cap:
         raise BodyTooLarge(f"the body has {declared:,} bytes; allowed: {cap:,}")
     task = asyncio.current_task()
     assert task is not None  # ASGI servers run each request as a task
-    reading = _Reading()
+    parts: list[bytes] = []
+    size = 0
     # By hand what asyncio.timeout does, for a fifth of its cost: this is on the way of every webhook.
-    timer = asyncio.get_running_loop().call_later(seconds, reading.expire, task)
+    timer = asyncio.get_running_loop().call_later(seconds, place.end, "time")
+    places.wait(place, task)
     try:
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Gone
             part = message.get("body", b"")
-            reading.size += len(part)
-            if reading.size > cap:
+            size += len(part)
+            if size > cap:
                 raise BodyTooLarge(f"the body has over {cap:,} bytes; allowed: {cap:,}")
+            places.hold(place, size)
             if not message.get("more_body", False):
-                return b"".join((*reading.parts, part)) if reading.parts else part
-            reading.parts.append(part)
+                return b"".join((*parts, part)) if parts else part
+            parts.append(part)
     except asyncio.CancelledError:
-        if not reading.expired or task.uncancel() > 0:
+        if place.ended_by is None or task.uncancel() > 0:
             raise
-        raise BodyTooSlow(
-            f"{reading.size:,} bytes of the body came in {seconds:g} s; allowed: all of it in that time"
-        ) from None
+        came = f"{size:,} bytes of the body came"
+        if place.ended_by == "time":
+            raise BodyTooSlow(f"{came} in {seconds:g} s; allowed: all of it in that time") from None
+        raise Overloaded(f"{came}, and its place was needed for others", retry_after=RETRY_AFTER) from None
     finally:
         timer.cancel()
-
-
-class _Reading:
-    """A body on its way in."""
-
-    __slots__ = ("expired", "parts", "size")
-
-    def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = 0
-        self.expired = False
-
-    def expire(self, task: asyncio.Task[Any]) -> None:
-        self.expired = True
-        task.cancel()
+        places.came(place)
 
 
 async def acknowledge(
@@ -142,9 +137,11 @@ async def reply(status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes
     await send({"type": "http.response.body", "body": body})
 
 
-async def refuse(rejected: Rejected, receive: Receive, send: Send, *, unread: bool, bare: bool = False) -> None:
-    """Answer a refusal. ``unread``: a body is on its way that nobody reads; the connection is closed after it.
-    ``bare``: the sender wants no body."""
+async def refuse(
+    rejected: Rejected, receive: Receive, send: Send, *, unread: bool, linger: bool, bare: bool = False
+) -> None:
+    """Answer a refusal. ``unread``: a body is on its way that nobody reads; the connection is closed after it, with
+    ``linger`` only when more of it was awaited. ``bare``: the sender wants no body."""
     body = b"" if bare else problem_of(rejected)
     headers = [] if bare else [(b"content-type", PROBLEM_TYPE.encode())]
     headers.append((b"content-length", str(len(body)).encode()))
@@ -155,7 +152,7 @@ async def refuse(rejected: Rejected, receive: Receive, send: Send, *, unread: bo
     if unread:
         headers.append((b"connection", b"close"))
     await send({"type": "http.response.start", "status": rejected.status, "headers": headers})
-    if not unread or isinstance(rejected, BodyTooSlow):
+    if not linger:
         await send({"type": "http.response.body", "body": body})
         return
     # Closing a socket with unread bytes resets it, and the sender may never see the answer: read on for a moment.

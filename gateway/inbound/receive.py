@@ -40,6 +40,7 @@ from gateway.inbound.challenges import ChallengeAnswer, first_answer
 from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse, reply
 from gateway.inbound.needs import unset_secrets
 from gateway.inbound.origins import Proxies
+from gateway.inbound.places import Place, Places
 from gateway.inbound.rates import Rates
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Published
@@ -52,6 +53,8 @@ RETRY_AFTER = 10
 """Seconds, in answers that ask the sender to come back."""
 RETRY_AFTER_SETUP = 300
 """Seconds, where a person has to do something first."""
+LINGER_TOGETHER = 200
+"""Refused requests whose rest is read and dropped at a time."""
 HOOKS = "/hooks/"
 """The beginning of every path that is answered here."""
 
@@ -89,7 +92,8 @@ class Receiver:
     ``ruleset`` gives the rules that are served at the moment of the call; ``wake`` is told the destinations of
     commands that were just stored, ``fetch`` the source and the id of a webhook that waits for data; ``visit`` the
     source and an address to be opened, and says whether there is room for that; ``emit`` gets one record per request,
-    after the answer. ``max_body`` (bytes) bounds every source, whatever its own limit is.
+    after the answer. ``max_body`` (bytes) bounds every source, whatever its own limit is;
+    ``max_requests`` and ``body_memory`` (bytes, at least one body) bound them all together.
     ``proxies`` are those that stand before the gateway, ``published`` the keys that senders publish.
     """
 
@@ -104,6 +108,8 @@ class Receiver:
         fetch: Callable[[str, str], None] = lambda source, id: None,
         visit: Callable[[str, str], bool] = lambda source, address: False,
         max_body: int = 10_000_000,
+        max_requests: int = 1_000,
+        body_memory: int = 64_000_000,
         body_timeout: timedelta = timedelta(seconds=10),
         proxies: Proxies | None = None,
         published: Published | None = None,
@@ -122,13 +128,16 @@ class Receiver:
         self._published = published
         self._now = now
         self._rates = Rates()
+        self.places = Places(requests=max_requests, memory=max(body_memory, max_body))
+        """What is under way now."""
+        self._lingering = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         progress = _Progress()
         try:
             done = await self._receive(scope, receive, progress)
         except Rejected as rejected:
-            await refuse(rejected, receive, send, unread=progress.unread, bare=_is_bare(rejected, progress.challenges))
+            await self._refuse(rejected, receive, send, progress)
             self._emit(
                 Received(
                     source=progress.source, status=rejected.status, answer=_in_words(rejected), reason=str(rejected)
@@ -141,7 +150,7 @@ class Receiver:
         except Exception:
             _log.exception("%s: a webhook could not be taken in", progress.source or "hooks")
             failure = NotStored("see the traceback", detail="The webhook was not stored.", retry_after=RETRY_AFTER)
-            await refuse(failure, receive, send, unread=progress.unread)
+            await self._refuse(failure, receive, send, progress)
             self._emit(Received(source=progress.source, status=503, answer="not_stored", reason=str(failure)))
             return
         if isinstance(done, ChallengeAnswer):
@@ -152,6 +161,20 @@ class Receiver:
         await acknowledge(done.receipt, send, webhooks=done.webhooks, answer=done.answer)
         for record in done.records:
             self._emit(record)
+
+    async def _refuse(self, rejected: Rejected, receive: Receive, send: Send, progress: _Progress) -> None:
+        was_ended = progress.place is not None and progress.place.ended_by is not None
+        linger = progress.unread and not was_ended and self._lingering < LINGER_TOGETHER
+        bare = isinstance(rejected, AuthenticationFailed) and any(
+            # Xero tries wrong signatures, and takes a 401 only without a body.
+            isinstance(one, EmptyList)
+            for one in progress.challenges
+        )
+        self._lingering += linger
+        try:
+            await refuse(rejected, receive, send, unread=progress.unread, linger=linger, bare=bare)
+        finally:
+            self._lingering -= linger
 
     def _check_set_up(self, source: Source) -> None:
         if unset := unset_credentials(source, self._credential):
@@ -173,6 +196,7 @@ class Receiver:
     async def _receive(self, scope: Scope, receive: Receive, progress: _Progress) -> _Done | ChallengeAnswer:
         ruleset = self._ruleset()
         headers = [(key.decode("latin-1"), value.decode("latin-1")) for key, value in scope["headers"]]
+        progress.unread = True  # where even that can't be told
         declared = declared_length(headers)
         progress.unread = declared != 0
         source, path, parts = _find(ruleset, scope)
@@ -181,34 +205,48 @@ class Receiver:
         if method != "POST" and method not in methods_of(source.challenges):
             allowed = ("POST", *methods_of(source.challenges))
             raise MethodNotAllowed(f"{method} is not answered here; allowed: {', '.join(allowed)}", allowed=allowed)
-        if not source.challenges:
-            self._check_set_up(source)
-        # Only what is proved counts: otherwise strangers could keep the sender out. The look spares the work.
-        self._check_rate(source, self._rates.lack)
-        cap = min(source.max_body, self._max_body)
-        body = await receive_body(receive, declared, cap=cap, seconds=self._body_timeout) if declared != 0 else b""
-        progress.unread = False
-        now = self._now()
-        peer = scope.get("client")
-        client, proxied = self._proxies.origin(peer[0] if peer else "", headers)
-        request = Request(
-            source=source.name,
-            method=method,
-            path=path,
-            query=scope["query_string"].decode("latin-1"),
-            headers=tuple(headers),
-            body=body,
-            received_at=now,
-            url=filled_url(source.public_url, parts),
-            client=client,
-            proxied=proxied,
-        )
+        place = progress.place = self.places.take(source.name)
+        try:
+            if not source.challenges:
+                self._check_set_up(source)
+            # Only what is proved counts: otherwise strangers could keep the sender out. The look spares the work.
+            self._check_rate(source, self._rates.lack)
+            cap = min(source.max_body, self._max_body)
+            body = b""
+            if declared != 0:
+                body = await receive_body(
+                    receive, declared, cap=cap, seconds=self._body_timeout, places=self.places, place=place
+                )
+            progress.unread = False
+            peer = scope.get("client")
+            client, proxied = self._proxies.origin(peer[0] if peer else "", headers)
+            request = Request(
+                source=source.name,
+                method=method,
+                path=path,
+                query=scope["query_string"].decode("latin-1"),
+                headers=tuple(headers),
+                body=body,
+                received_at=self._now(),
+                url=filled_url(source.public_url, parts),
+                client=client,
+                proxied=proxied,
+            )
+            return await self._arrived(ruleset, source, request, parts, cap=cap, place=place)
+        finally:
+            self.places.leave(place)
+
+    async def _arrived(
+        self, ruleset: Ruleset, source: Source, request: Request, parts: Mapping[str, str], *, cap: int, place: Place
+    ) -> _Done | ChallengeAnswer:
+        """Answer, or verify and store, what is whole."""
+        now = request.received_at
         if source.challenges:
             # Before the secrets: some senders tell theirs only once they were answered.
             if answer := first_answer(source.challenges, request, self._credential, signed=False):
                 return answer
-            if method != "POST":
-                raise UnreadableRequest(f"{method} is answered here only as a challenge, and this is none")
+            if request.method != "POST":
+                raise UnreadableRequest(f"{request.method} is answered here only as a challenge, and this is none")
             self._check_set_up(source)
         verified = verify(
             source.verify, request, credential=self._credential, now=now, parts=parts, published=self._published
@@ -219,9 +257,13 @@ class Receiver:
                 raise NotStored("too many addresses wait to be opened", retry_after=RETRY_AFTER)
             return answer
         read = taken(ruleset, source, verified, id=new_webhook_id(), cap=cap)
+        self.places.hold(place, len(read.webhook.body))
         if source.events is not None:
             return await self._receive_batch(source, read, parts, now)
         reception = translated(source, read, parts=parts, now=now)
+        if source.respond is None:
+            # A parsed value is many times its text: while the disk is waited for it need not be there.
+            read = read.without_value()
         try:
             receipt = await self._store.receive(reception)
         except StoreError as error:
@@ -305,17 +347,13 @@ def _not_stored(error: StoreError) -> NotStored:
 class _Progress:
     """How far a request came: what its refusal needs to know."""
 
-    __slots__ = ("challenges", "source", "unread")
+    __slots__ = ("challenges", "place", "source", "unread")
 
     def __init__(self) -> None:
         self.source = ""
         self.challenges: tuple[Challenge, ...] = ()
+        self.place: Place | None = None
         self.unread = False
-
-
-def _is_bare(rejected: Rejected, challenges: tuple[Challenge, ...]) -> bool:
-    """Whether a refusal has no body: Xero tries wrong signatures, and takes a 401 only without one."""
-    return isinstance(rejected, AuthenticationFailed) and any(isinstance(one, EmptyList) for one in challenges)
 
 
 def unset_credentials(source: Source, credential: Callable[[str], str | None]) -> tuple[str, ...]:
@@ -330,7 +368,7 @@ def _find(ruleset: Ruleset, scope: Scope) -> tuple[Source, str, dict[str, str]]:
     """The source that a path names, what stands behind its name, still encoded, and the named parts of that."""
     raw: bytes | None = scope.get("raw_path")
     path = raw.decode("latin-1") if raw is not None else scope["path"]
-    name, _, rest = path.partition(HOOKS)[2].partition("/")
+    name, _, rest = path.removeprefix(HOOKS).partition("/") if path.startswith(HOOKS) else ("", "", "")
     source = ruleset.sources.get(unquote(name))
     if source is None:
         raise UnknownSource(f"no rules file has source: {name[:60]!a}", detail="There is no such source here.")

@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.server import HEAD_SECONDS, BoundedHead
+from gateway.cli.protocol import HEAD_SECONDS, GuardedProtocol
 from tests import shop
 from tests.servers import running
 
@@ -188,10 +188,10 @@ REQUEST = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
 async def test_a_connection_without_a_whole_head_is_closed(tmp_path: Path) -> None:
-    class Hasty(BoundedHead):
+    class Hasty(GuardedProtocol):
         head_seconds = 0.2
 
-    assert BoundedHead.head_seconds == HEAD_SECONDS == 10
+    assert GuardedProtocol.head_seconds == HEAD_SECONDS == 10
     app = shop.shop_app(tmp_path, GATEWAY_ROLE="receive")
     # Longer than this test waits, so that whatever closes is not uvicorn's wait for the next request.
     async with running(app, http=Hasty, timeout_keep_alive=100) as url:
