@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admin import diffing, history, replaying, views
+from gateway.admin import diffing, finding, history, replaying, views
 from gateway.admin.access import Access
 from gateway.admin.acting import ActRequest, SettleRequest, act, settling
 from gateway.admin.filters import by_cause, command_filter, page, webhook_filter
@@ -35,6 +35,7 @@ from gateway.errors import (
 from gateway.inbound.exact_json import read_json
 from gateway.intilery.contract import Destination
 from gateway.problem import PROBLEM_TYPE, problem_body
+from gateway.pruning import retentions
 from gateway.rules import Ruleset
 from gateway.settings import Settings
 from gateway.store import Act, PauseScope, Store
@@ -118,6 +119,7 @@ class API:
             ("/api/commands/{id}", self.command),
             ("/api/rules", self.rules),
             ("/api/rules/{version}", self.rules_version),
+            ("/api/find", self.find),
             ("/api/replays", self.replays),
             ("/api/status", self.status),
             ("/api/openapi.json", self.openapi),
@@ -222,6 +224,16 @@ class API:
             return as_json(await replaying.answer(portion, asked))
         except UnknownSource as error:
             return problem_response(409, "Conflict", str(error))
+
+    async def find(self, request: Request) -> Response:
+        running = self._running
+        asked = finding.find_request(dict(request.query_params), now=running.now())
+        keeping = finding.Keeping(
+            default=running.settings.retention,
+            by_source=retentions(running.ruleset),
+            sources=tuple(running.ruleset.sources),
+        )
+        return as_json(await finding.find(running.store, asked, keeping))
 
     async def diff(self, request: Request) -> Response:
         asked = await _decoded(request, diffing.DiffRequest)

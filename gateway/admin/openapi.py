@@ -107,6 +107,17 @@ def openapi() -> Schema:
                 )
             },
             "/api/replay": _replay(),
+            "/api/find": {
+                "get": _operation(
+                    "One story: what arrived with a text in it and what became of it, or that it never did",
+                    _ref("Story"),
+                    parameters=[
+                        _parameter("text", "What is looked for, in small or capital letters.", required=True),
+                        _parameter("since", _HELP["since"]),
+                        _parameter("depth", "Webhooks to look through, the newest first; 100,000 unless given."),
+                    ],
+                )
+            },
             "/api/diff": _diff(),
             "/api/replays": {"get": _operation("The newest replays of many webhooks", _page("Replay"))},
             "/api/commands/retry": _acting("Send commands again that are held, have failed or are unknown"),
@@ -314,6 +325,36 @@ def _schemas() -> dict[str, Schema]:
             webhooks={**_list(_TEXT), "description": "Of a batch that was kept whole: the elements' ids."},
             **{name: _list(_TEXT) for name in ("created", "replaced", "withdrawn", "kept")},
         ),
+        "Story": _object(
+            ("text", "searched", "found", "more", "quarantined", "sources"),
+            text=_TEXT,
+            searched=_object(
+                ("texts", "webhooks", "back_to", "whole"),
+                texts={**_list(_TEXT), "description": "The spellings that were looked for."},
+                webhooks={**_WHOLE, "description": "How many were looked through."},
+                back_to={"type": ["string", "null"], "description": "When the oldest of those was received."},
+                whole={"type": "boolean", "description": "Whether nothing older is kept."},
+            ),
+            found={**_list(_ref("WebhookStory")), "description": "The newest twenty."},
+            more={"type": "boolean"},
+            quarantined=_list(_ref("WebhookRow")),
+            sources=_list(
+                _object(
+                    ("name", "last_heard", "kept_for_days", "quarantined", "in_rules"),
+                    name=_TEXT,
+                    last_heard={"type": ["string", "null"]},
+                    kept_for_days={"type": "number"},
+                    quarantined=_WHOLE,
+                    in_rules={"type": "boolean"},
+                )
+            ),
+        ),
+        "WebhookStory": _object(
+            ("id", "source", "received_at", "state", "commands", "more_commands"),
+            **webhook_row,
+            commands=_list(_ref("Command")),
+            more_commands={"type": "boolean"},
+        ),
         "Diff": _object(
             ("candidate", "compared", "differing", "not_compared", "counts", "rules", "items", "next"),
             candidate={"type": "string", "description": "The version of the candidate rules."},
@@ -493,6 +534,11 @@ def _operation(
     if body is not None:
         operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": body}}}
     return operation
+
+
+def _parameter(name: str, description: str, *, required: bool = False) -> Schema:
+    found: Schema = {"name": name, "in": "query", "description": description, "schema": _TEXT}
+    return found | ({"required": True} if required else {})
 
 
 def _diff() -> Schema:

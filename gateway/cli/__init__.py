@@ -14,6 +14,7 @@ import click
 from gateway import __version__
 from gateway.cli.acting import cancel, retry, settle
 from gateway.cli.demo import demo
+from gateway.cli.find import find
 from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
 from gateway.cli.new import new
@@ -60,6 +61,7 @@ for _command in (
     webhooks,
     commands,
     show,
+    find,
     replay,
     retry,
     cancel,

@@ -14,7 +14,7 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from gateway.errors import GatewayError, NotFound, SettingsError, UnreadableRequest
+from gateway.errors import GatewayError, NotFound, RulesError, SettingsError, UnreadableRequest
 from gateway.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ class Reader(Protocol):
     def replay(self, asked: Mapping[str, Any]) -> View: ...
     def replays(self) -> View: ...
     def diff(self, asked: Mapping[str, Any]) -> View: ...
+    def find(self, asked: Mapping[str, str]) -> View: ...
     def act(self, verb: str, asked: Mapping[str, Any]) -> View: ...
     def rules_versions(self, asked: Mapping[str, str]) -> View: ...
     def rules_version(self, version: str) -> View: ...
@@ -90,6 +91,9 @@ class ServerReader:
 
     def replays(self) -> View:
         return self._ask("GET", "/api/replays")
+
+    def find(self, asked: Mapping[str, str]) -> View:
+        return self._ask("GET", "/api/find", asked=asked, timeout=600)
 
     def diff(self, asked: Mapping[str, Any]) -> View:
         if self._files is None:
@@ -203,6 +207,22 @@ class StoreReader:
         from gateway.admin import replaying
 
         return self._with(replaying.replays)
+
+    def find(self, asked: Mapping[str, str]) -> View:
+        from gateway.admin import finding
+        from gateway.pruning import retentions
+
+        request = finding.find_request(asked, now=_now())
+        try:
+            rules = self._rules()
+        except RulesError:  # what was kept is found all the same
+            rules = None
+        keeping = finding.Keeping(
+            default=self._settings.retention,
+            by_source={} if rules is None else retentions(rules),
+            sources=() if rules is None else tuple(rules.sources),
+        )
+        return self._with(lambda store: finding.find(store, request, keeping))
 
     def diff(self, asked: Mapping[str, Any]) -> View:
         from gateway.admin import diffing

@@ -160,7 +160,7 @@ _COMMANDS: tuple[Column, ...] = (
     ("USER", lambda row, short: cut(printable(row["user_id"]), 12)),
     ("RULE", lambda row, short: cut(row["rule"], 18)),
     ("ID", lambda row, short: short(row["id"])),
-    ("REASON", lambda row, short: _reason(row)),
+    ("REASON", lambda row, short: reason_of(row)),
 )
 _COMMANDS_WIDE: tuple[Column, ...] = (
     ("CREATED", lambda row, short: local_time(row["created_at"])),
@@ -170,7 +170,7 @@ _COMMANDS_WIDE: tuple[Column, ...] = (
     ("RULE", lambda row, short: row["rule"]),
     ("DESTINATION", lambda row, short: row["destination"]),
     ("ID", lambda row, short: short(row["id"])),
-    ("REASON", lambda row, short: _reason(row)),
+    ("REASON", lambda row, short: reason_of(row)),
 )
 
 
@@ -268,7 +268,7 @@ def _causes(items: Sequence[View], *, wide: bool) -> None:
         click.echo("nothing found", err=True)
 
 
-def _reason(row: View) -> str:
+def reason_of(row: View) -> str:
     """Why a command is in its state; of a waiting one, until when."""
     if row.get("reason") or row["state"] != "waiting":
         return printable(row.get("reason", ""))

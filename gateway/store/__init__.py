@@ -417,6 +417,8 @@ class VersionHistory(msgspec.Struct, frozen=True, kw_only=True):
     """By source and id of the rule, for each rule of the version: how many of these webhooks it matched."""
 
 
+ID_DIGITS = 12
+"""Of an id that is asked for by its beginning, at least: those are the millisecond."""
 SHADOW_KEPT = 10_000
 """Differences of shadow rules that are kept; the oldest go first."""
 SHADOW_VERSIONS = 20
@@ -704,9 +706,10 @@ class Store(Protocol):
     async def find(
         self, texts: Sequence[str], *, limit: int = 20, depth: int = 100_000, since: datetime | None = None
     ) -> Found:
-        """The newest ``limit`` webhooks in which one of ``texts`` stands: in the id, the path, the query, the body, the
-        dedup key, in what was fetched for it; or in a command of it: its customer, its body, its reason, Intilery's
-        event id. Small and capital letters of ASCII are the same.
+        """The newest ``limit`` webhooks in which one of ``texts`` stands: in the path, the query, the body, the dedup
+        key, in what was fetched for it; or in a command of it: its customer, its body, its reason, Intilery's event id.
+        Or whose id, or a command's, begins with one of at least :data:`ID_DIGITS` characters. Small and capital letters
+        of ASCII are the same.
 
         There is no index for that: at most ``depth`` of the newest webhooks are looked at, those since ``since``, in
         steps between which other lists get their turn.

@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.cli.reading import _reason, _webhook_lines
+from gateway.cli.reading import _webhook_lines, reason_of
 from gateway.cli.short_ids import short_ids, whole_id
 from gateway.errors import UnreadableRequest
 from gateway.intilery.sandbox import create_sandbox
@@ -176,10 +176,12 @@ def test_short_ids_differ_as_whole_ones_do() -> None:
 
 
 def test_a_waiting_command_says_until_when() -> None:
-    assert _reason({"state": "waiting"}) == "for its identify"
-    assert _reason({"state": "waiting", "due_at": "2031-01-05T08:00:00.000Z"}).startswith("until 2031-01-0")
-    assert _reason({"state": "waiting", "due_at": "2031-01-05T08:00:00.000Z", "reason": "quiet hours"}) == "quiet hours"
-    assert _reason({"state": "pending"}) == ""
+    assert reason_of({"state": "waiting"}) == "for its identify"
+    assert reason_of({"state": "waiting", "due_at": "2031-01-05T08:00:00.000Z"}).startswith("until 2031-01-0")
+    assert (
+        reason_of({"state": "waiting", "due_at": "2031-01-05T08:00:00.000Z", "reason": "quiet hours"}) == "quiet hours"
+    )
+    assert reason_of({"state": "pending"}) == ""
 
 
 def test_show_takes_the_id_of_a_command_too(past: Past) -> None:

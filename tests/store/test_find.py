@@ -48,6 +48,14 @@ async def test_a_webhook_is_found_by_what_stands_in_it(store: Store, text: str) 
     assert (await store.find(["nowhere"])).webhooks == ()
 
 
+async def test_an_id_is_found_by_its_beginning(store: Store) -> None:
+    [made] = await received(store, {})
+    for text in (made.id, made.id[:20], made.webhook_id[:12].upper(), made.id[:-2]):
+        assert (await store.find([text])).webhooks == (made.webhook_id,), text
+    for text in (made.id[:5], made.webhook_id[4:], made.id[-12:]):
+        assert (await store.find([text])).webhooks == (), text
+
+
 async def test_bytes_that_are_no_text_are_searched_too(store: Store) -> None:
     hook = webhook(body=b"\xff\x00#1002\xfe")
     await store.receive(Reception(webhook=hook))

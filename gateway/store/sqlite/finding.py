@@ -8,6 +8,7 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.store import ID_DIGITS
 from gateway.store.rows import micros, moment, octets
 
 STEP = 1_000
@@ -26,10 +27,11 @@ SELECT looked.seq, looked.id, looked.received_at,
 FROM looked ORDER BY looked.seq DESC
 """
 _COLUMNS = {
-    "webhook": ("w.id", "w.path", "w.query", "w.body", "w.dedup_key"),
-    "command": ("c.id", "c.user_id", "c.intilery_event_id", "c.reason", "b.body"),
+    "webhook": ("w.path", "w.query", "w.body", "w.dedup_key"),
+    "command": ("c.user_id", "c.intilery_event_id", "c.reason", "b.body"),
     "fetched": ("f.fetches",),
 }
+_IDS = {"webhook": "w.id", "command": "c.id"}
 _LAST_HEARD = """
 WITH RECURSIVE s (source) AS (
     SELECT min(source) FROM webhooks
@@ -54,7 +56,7 @@ def look(
 ) -> Looked:
     """Look at the next webhooks before a seq; stop behind the one with which ``limit`` are found."""
     rows = db.execute(
-        _query(len(texts)),
+        _query([len(text) >= ID_DIGITS for text in texts]),
         {
             "before": before,
             "since": -(2**62) if since is None else micros(since),
@@ -76,13 +78,19 @@ def look(
     )
 
 
-def _query(texts: int) -> str:
+def _query(ids: Sequence[bool]) -> str:
+    """For as many texts; each with whether it is long enough to be the beginning of an id."""
     query = _STEP
     for name, columns in _COLUMNS.items():
         terms = [
             f"instr(lower(CAST({column} AS TEXT)), CAST(:text{number} AS TEXT)) > 0"
             for column in columns
-            for number in range(texts)
+            for number in range(len(ids))
+        ]
+        terms += [
+            f"instr({_IDS[name]}, CAST(:text{number} AS TEXT)) = 1"
+            for number, long in enumerate(ids)
+            if long and name in _IDS
         ]
         query = query.replace(f"{{{name}}}", f"({' OR '.join(terms)})")
     return query
