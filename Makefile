@@ -22,9 +22,10 @@ coverage: $(VENV)/.dev
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
 
-# The tests that kill the serving process, a hundred times instead of a few. About ten minutes.
+# The tests that kill the serving process, a hundred times instead of a few, and 200 random courses of everything at once.
+# About twenty minutes.
 prove: $(VENV)/.dev
-	PROVE_KILLS=100 $(PYTEST) tests/test_faults.py $(ARGS)
+	PROVE_KILLS=100 PROVE_SEEDS=200 $(PYTEST) tests/test_faults.py tests/test_promises.py $(ARGS)
 
 # docs/reference and the schemas, made of the code; a test fails while they are stale.
 docs: $(VENV)/.dev

@@ -22,8 +22,9 @@ import pytest
 
 from gateway.intilery.sandbox import Faults, Sandbox, create_sandbox
 from gateway.model import Attempt, Command, CommandState, Outcome, Webhook
-from gateway.store import CommandFilter, WebhookFilter, open_store
+from gateway.store import Act, CommandFilter, WebhookFilter, open_store
 from tests import shop
+from tests.promises import Ending, ending_of, nobody_got_too_many, the_promises_hold
 from tests.servers import reserved, running
 from tests.serving import PATIENCE, Serving, eventually
 
@@ -49,6 +50,8 @@ rules:
   - name: Confirmation by text message
     send_sms: {userId: $.customer, assetId: CONFIRMATION-SMS, number: $.number}
 """
+KINDS = ("order", "order", "text", "booked", "unbooked", "nudge")
+"""What happens to a customer; only some rules ask."""
 MADE_OF_EACH = ("send_email", "send_sms")
 DESTINATIONS = """\
 destinations:
@@ -102,7 +105,8 @@ class Shop:
                 await asyncio.sleep(random.random() * 2 * pause)
 
     async def _insist(self, client: httpx.AsyncClient, customer: str, number: int) -> Answered:
-        body = json.dumps({"customer": customer, "number": number}).encode()
+        story = {"kind": random.choice(KINDS), "order": f"{customer}/{number // 3}"}
+        body = json.dumps({"customer": customer, "number": number, **story}).encode()
         headers = shop.headers(body, event=f"{customer}/{number}")
         refused = 0
         async with asyncio.timeout(PATIENCE * 2):
@@ -159,9 +163,19 @@ async def kept(folder: Path) -> Kept:
         await store.close()
 
 
-def serving(folder: Path, intilery: str) -> Serving:
-    """A gateway with the rules above, not begun yet."""
-    shop.write_rules(folder / "rules", rules={"shop.yaml": RULES, "destinations.yaml": DESTINATIONS})
+async def ending(folder: Path, sandbox: Sandbox) -> Ending:
+    """The same, beside what the sandbox has seen."""
+    store = open_store(f"sqlite:///{folder / 'gateway.db'}")
+    await store.open(serving=False)
+    try:
+        return await ending_of(store, sandbox.calls)
+    finally:
+        await store.close()
+
+
+def serving(folder: Path, intilery: str, *, rules: str = RULES) -> Serving:
+    """A gateway with these rules, not begun yet."""
+    shop.write_rules(folder / "rules", rules={"shop.yaml": rules, "destinations.yaml": DESTINATIONS})
     environ = shop.environ(folder, intilery=intilery, GATEWAY_CONNECTIONS=str(IN_FLIGHT), GATEWAY_GRACE="30s")
     return Serving(folder, environ=environ)
 
@@ -172,14 +186,16 @@ def stand_in() -> tuple[object, Sandbox]:
     return app, app.state.sandbox
 
 
-async def quiet(gateway: Serving) -> None:
-    """Wait until every command has come to its end."""
+async def quiet(gateway: Serving, *, held: bool = False) -> None:
+    """Wait until every command has come to its end, or is ``held``."""
     async with gateway.client() as client:
 
         async def unfinished() -> str | None:
             answer = await client.get(f"{gateway.address}/api/status", headers=shop.bearer())
             (destination,) = answer.json()["destinations"]
             backlog = {state: count for state, count in destination["backlog"].items() if count}
+            if held:
+                backlog.pop("held", None)
             return f"unfinished: {backlog}" if backlog else None
 
         await eventually(unfinished)
@@ -224,15 +240,18 @@ def check_order(answered: list[Answered], found: Kept, sandbox: Sandbox) -> None
         assert list(dict.fromkeys(id.partition("-")[0] for id in translated[customer])) == ids
 
 
-async def kill_again_and_again(gateway: Serving, sandbox: Sandbox) -> None:
-    """KILLS lives, each ended at a random moment under load; one of five before it has even begun to serve."""
+async def kill_again_and_again(gateway: Serving, serves: Callable[[], int]) -> None:
+    """KILLS lives, each ended at a random moment under load; one of five before it has even begun to serve.
+
+    ``serves`` counts something that a life does.
+    """
     for life in range(KILLS):
         await gateway.launch()
         if life % 5 == 3:
             await asyncio.sleep(random.random() * 0.6)
         else:
             await gateway.ready()
-            await more(1, "calls accepted", lambda: sandbox.counts["accepted"])
+            await more(1, "things done", serves)
             await asyncio.sleep(random.random() * 0.6)
         await gateway.kill()
     await gateway.start()
@@ -244,7 +263,7 @@ async def test_killed_again_and_again_it_loses_nothing(tmp_path: Path) -> None:
     async with running(app, timeout_keep_alive=600) as url, serving(tmp_path, url) as gateway:
         senders = Shop(gateway)
         async with senders.posting():
-            await kill_again_and_again(gateway, sandbox)
+            await kill_again_and_again(gateway, lambda: sandbox.counts["accepted"])
             sandbox.faults = Faults(delay=5.0)  # and once more, with answers that surely come too late
             await more(1, "calls accepted", lambda: sandbox.counts["accepted"])
             await gateway.kill()
@@ -278,10 +297,10 @@ MET = ("failed", "accepted_then_dropped", "dropped")
 """How the sandbox counts them."""
 
 
-async def bad_weather(sandbox: Sandbox) -> None:
+async def bad_weather(sandbox: Sandbox, all_faults: tuple[Faults, ...] = WEATHER) -> None:
     """Each fault in turn, and none, until cancelled."""
     while True:
-        for faults in (*WEATHER, Faults(delay=ANSWERS_AFTER)):
+        for faults in (*all_faults, Faults(delay=ANSWERS_AFTER)):
             sandbox.faults = faults
             await asyncio.sleep(0.1)
 
@@ -293,7 +312,7 @@ async def test_killed_while_the_platform_fails_it_loses_nothing(tmp_path: Path) 
         async with senders.posting():
             weather = asyncio.create_task(bad_weather(sandbox))
             try:
-                await kill_again_and_again(gateway, sandbox)
+                await kill_again_and_again(gateway, lambda: sandbox.counts["accepted"])
             finally:
                 weather.cancel()
                 await asyncio.wait([weather])
@@ -316,6 +335,85 @@ async def test_killed_while_the_platform_fails_it_loses_nothing(tmp_path: Path) 
     assert unknown <= met + by_kills
     assert found.outcomes(Outcome.UNAVAILABLE)
     assert found.outcomes(Outcome.THROTTLED)
+
+
+STORIES = """\
+source: shop
+verify:
+  hmac: {header: X-Shop-Signature, encoding: base64, secret: $env.SHOP_SECRET}
+dedup_key: $header.X-Shop-Event
+defaults: {on_unknown_outcome: retry, identify_once: 3s}
+rules:
+  - name: Order
+    when: {$.kind: order}
+    once: $.order
+    identify: {userId: $.customer, traits: {plan: "{{ $.order }}"}}
+    send_email: {userId: $.customer, assetId: ORDER, number: $.number}
+  - name: Text message
+    when: {$.kind: text}
+    expires: 10m
+    send_sms: {userId: $.customer, assetId: TEXT, number: $.number}
+  - name: Reminder
+    when: {$.kind: booked}
+    name_as: "reminder/{{ $.customer }}"
+    delay: 1s
+    send_push: {userId: $.customer, assetId: REMINDER, number: $.number}
+  - name: No reminder
+    when: {$.kind: unbooked}
+    cancel: "reminder/{{ $.customer }}"
+  - name: Nudge
+    when: {$.kind: nudge}
+    limit: {per: $.customer, at_most: 3, within: 1h}
+    track: {userId: $.customer, event: Nudged, properties: {number: $.number}}
+"""
+STORM = (
+    *WEATHER,
+    Faults(answer_status=500, probability=0.5, delay=ANSWERS_AFTER),
+    Faults(success_false=True, probability=0.2, delay=ANSWERS_AFTER),
+    Faults(delay=1.0),
+    Faults(unauthorised=True),
+)
+
+
+async def test_killed_amid_every_fault_the_promises_hold_for_every_kind_of_rule(tmp_path: Path) -> None:
+    """Identify, delay, once, limit and names; 429s, 500s, refusals, connections cut after the request was written, slow
+    answers, and a token that is refused for a while."""
+    app = create_sandbox(rate=None, identify_delay=0.5, calls_kept=10_000_000)
+    sandbox: Sandbox = app.state.sandbox
+    async with running(app, timeout_keep_alive=600) as url, serving(tmp_path, url, rules=STORIES) as gateway:
+        senders = Shop(gateway)
+        async with senders.posting():
+            weather = asyncio.create_task(bad_weather(sandbox, STORM))
+            try:
+                await kill_again_and_again(gateway, lambda: len(senders.answered))
+            finally:
+                weather.cancel()
+                await asyncio.wait([weather])
+            for faults in STORM:  # once more, so that each was surely met
+                sandbox.faults = msgspec.structs.replace(faults, probability=1.0, next=3)
+                await more(1, "calls answered, or not", sandbox.counts.total)
+        await gateway.kill()
+        sandbox.faults = Faults()
+        await gateway.start()  # it probes a destination that was paused at once
+        await quiet(gateway, held=True)
+        async with gateway.client() as client:  # what waits for an identify that was refused is for a person
+            for _ in range(10):
+                sent = {"filter": {"state": "held"}}
+                acted = await client.post(f"{gateway.address}/api/commands/cancel", json=sent, headers=shop.bearer())
+                assert acted.status_code == 200, acted.text
+        await quiet(gateway)
+        assert await gateway.stop() == 0
+    end = await ending(tmp_path, sandbox)
+    cancelled = {one.id: (Act.CANCEL,) for one in end.commands if one.reason == "cancelled by a person"}
+    the_promises_hold(end, [one.id for one in senders.answered], acted=cancelled)
+    nobody_got_too_many(end)
+    states, outcomes = (
+        Counter(one.state.value for one in end.commands),
+        Counter(attempt.outcome.value for attempts in end.attempts.values() for attempt in attempts),
+    )
+    print(f"\n{KILLS} kills, {len(end.webhooks)} webhooks, commands {dict(states)}, attempts {dict(outcomes)}")
+    assert {"delivered", "failed", "suppressed", "cancelled"} <= states.keys()
+    assert {"accepted", "refused", "throttled", "unavailable", "unknown", "unauthorised"} <= outcomes.keys()
 
 
 async def test_while_the_platform_is_away_everything_waits(tmp_path: Path) -> None:
