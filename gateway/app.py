@@ -24,6 +24,7 @@ from gateway import __version__
 from gateway.admin import probing, status
 from gateway.admin.access import Access
 from gateway.admin.api import API, as_json, problem_response
+from gateway.admin.quarantine import count_rows
 from gateway.admin.versions import Versions
 from gateway.backoff import Backoff
 from gateway.credentials import Credentials
@@ -32,6 +33,7 @@ from gateway.errors import DeliveryError, SettingsError, StoreError
 from gateway.inbound.api_client import APIClient
 from gateway.inbound.fetch import Fetcher
 from gateway.inbound.origins import Proxies
+from gateway.inbound.quarantine import Allowed, Quarantine
 from gateway.inbound.receive import HOOKS, Receiver
 from gateway.inbound.visits import Visits
 from gateway.intilery.client import Client
@@ -96,6 +98,17 @@ class Gateway:
             now=now,
         )
         self.visits = Visits(self.api_client.open, emit=self.telemetry.visited)
+        self.quarantine = Quarantine(
+            self.store,
+            ruleset=lambda: self.ruleset,
+            credential=self.credential,
+            names=self.credential.names,
+            allowed=Allowed(
+                count=settings.quarantine_count, bytes=settings.quarantine_bytes, age=settings.quarantine_age
+            ),
+            emit=self.telemetry.quarantine,
+            now=now,
+        )
         self.reloader = Reloader(
             settings.rules,
             destinations=settings.destinations,
@@ -110,6 +123,7 @@ class Gateway:
             self.store,
             ruleset=lambda: self.ruleset,
             default=settings.retention,
+            quarantined=settings.quarantine_age,
             emit=self.telemetry.pruned,
             now=now,
         )
@@ -144,6 +158,7 @@ class Gateway:
             await self.store.serve_rules(self.ruleset.version, rules_of(self.ruleset), now=self.now())
             self.telemetry.reloaded(RulesServed(ruleset=self.ruleset, at=self.now()))
             if self.receives:
+                await self.quarantine.start()
                 await self.fetcher.start()
             if self.delivers:
                 await self._recall_destinations()
@@ -163,6 +178,7 @@ class Gateway:
         self.started_at = None
         async with contextlib.AsyncExitStack() as ending:  # from the last line to the first
             ending.push_async_callback(self.store.close)
+            ending.push_async_callback(self.quarantine.stop)
             ending.push_async_callback(self.client.aclose)
             ending.push_async_callback(self.dispatcher.stop)
             ending.push_async_callback(self.api_client.aclose)
@@ -234,6 +250,15 @@ class Gateway:
             },
             "sources": await status.sources(self.store, self.ruleset, self.credential),
             "fetching": self.fetcher.status(),
+            "quarantine": {
+                "limits": {
+                    "count": self.settings.quarantine_count,
+                    "bytes": self.settings.quarantine_bytes,
+                    "age_seconds": round(self.settings.quarantine_age.total_seconds()),
+                },
+                "not_written_yet": self.quarantine.waiting[0],
+                "kept": count_rows(await self.store.quarantine_counts()),
+            },
             "destinations": await status.destinations(
                 self.store,
                 self.ruleset.destinations,
@@ -327,6 +352,7 @@ def create_app(
         wake=gateway.wake,
         fetch=gateway.fetcher.add,
         visit=gateway.visits.add,
+        quarantine=gateway.quarantine.take,
         emit=gateway.telemetry.received,
         max_body=settings.max_body,
         max_requests=settings.max_requests,

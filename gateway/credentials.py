@@ -36,6 +36,10 @@ class Credentials:
         path = self._environ.get(f"{name}_FILE")
         return self._from_file(name, path) if path else None
 
+    def names(self) -> set[str]:
+        """The names under which something may be set: those of all variables, for a secret has no mark of its own."""
+        return {name.removesuffix("_FILE") for name in self._environ}
+
     def _from_file(self, name: str, path: str) -> str | None:
         try:
             found = Path(path).stat()

@@ -35,7 +35,8 @@ def retentions(ruleset: Ruleset) -> Mapping[str, timedelta]:
 
 class Pruner:
     """Prunes a store until told to stop. ``ruleset`` gives the rules that are served at the moment of the call,
-    ``default`` is the retention of sources that say nothing; ``emit`` gets a record of each run."""
+    ``default`` is the retention of sources that say nothing, ``quarantined`` how long requests stay in quarantine;
+    ``emit`` gets a record of each run."""
 
     def __init__(
         self,
@@ -43,12 +44,14 @@ class Pruner:
         *,
         ruleset: Callable[[], Ruleset],
         default: timedelta,
+        quarantined: timedelta,
         emit: Callable[[PruneMade], None],
         now: Callable[[], datetime],
         first: float = FIRST,
         every: float = EVERY,
     ) -> None:
-        self._store, self._ruleset, self._default = store, ruleset, default
+        self._store, self._ruleset = store, ruleset
+        self._default, self._quarantined = default, quarantined
         self._emit, self._now = emit, now
         self._first, self._every = first, every
         self._loop: asyncio.Task[None] | None = None
@@ -79,7 +82,10 @@ class Pruner:
         pruned, error = Pruned(), None
         try:
             pruned = await self._store.prune(
-                now=self._now(), default=self._default, by_source=retentions(self._ruleset())
+                now=self._now(),
+                default=self._default,
+                by_source=retentions(self._ruleset()),
+                quarantined=self._quarantined,
             )
         except StoreError as failed:  # a full disk, say: deleting needs room too
             error = failed

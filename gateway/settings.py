@@ -176,6 +176,24 @@ SETTINGS: tuple[Setting, ...] = (
         "a rules file may say retention.",
     ),
     Setting(
+        name="GATEWAY_QUARANTINE_COUNT",
+        default="1000",
+        read=_count,
+        help="Requests that failed authentication are kept for a release: so many, shared out among the sources.",
+    ),
+    Setting(
+        name="GATEWAY_QUARANTINE_BYTES",
+        default="50MB",
+        read=size,
+        help="What these may hold together, shared out as well.",
+    ),
+    Setting(
+        name="GATEWAY_QUARANTINE_AGE",
+        default="7d",
+        read=length,
+        help="How long they are kept.",
+    ),
+    Setting(
         name="GATEWAY_LOG_FORMAT",
         default="auto",
         read=_one_of("auto", "text", "json"),
@@ -303,6 +321,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     admin_token: str | None
     read_token: str | None
     retention: timedelta
+    quarantine_count: int
+    quarantine_bytes: int
+    quarantine_age: timedelta
     log_format: str
     log_level: str
     max_body: int

@@ -9,7 +9,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -32,13 +32,13 @@ from gateway.delivery import (
     Stumbled,
 )
 from gateway.errors import StoreError
-from gateway.inbound import fetch
+from gateway.inbound import fetch, quarantine
 from gateway.inbound.receive import Received
 from gateway.inbound.visits import VisitMade
 from gateway.model import CommandState
 from gateway.pruning import PruneMade
 from gateway.reload import ReloadRecord, RulesRefused, RulesServed
-from gateway.store import Pause, Pruned
+from gateway.store import Pause, Pruned, QuarantineCount
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
 """The content type of :meth:`Telemetry.exposition`."""
@@ -140,6 +140,18 @@ class Telemetry:
         self._pruned = Counter(
             "gateway_webhooks_pruned",
             "Webhooks that were taken out, being older than their retention.",
+            registry=self.registry,
+        )
+        self._unauthentic = Counter(
+            "gateway_authentication_failures",
+            "Requests that failed authentication, by what was wrong.",
+            ("source", "cause"),
+            registry=self.registry,
+        )
+        self._in_quarantine = Gauge("gateway_quarantine", "Requests in quarantine.", ("source", "cause"), **present)
+        self._quarantine_lost = Counter(
+            "gateway_quarantine_lost",
+            "Requests that failed authentication and were never written: too many at once, or the store failed.",
             registry=self.registry,
         )
         self._store_errors = Counter(
@@ -302,6 +314,23 @@ class Telemetry:
             told = ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in counts.items() if count)
             _log.info("pruned: %s", told, extra={"fields": counts})
 
+    def quarantine(self, record: quarantine.Record) -> None:
+        """A request that failed authentication was looked into; or some of them were written, or could not be."""
+        match record:
+            case quarantine.RefusedDiagnosed(source=source, id=id, diagnosis=diagnosis):
+                self._count(self._unauthentic, source, diagnosis.cause)
+                if diagnosis.findings:
+                    fields = {"source": source, "webhook": id, "cause": diagnosis.cause.value}
+                    _log.warning(
+                        "%s: authentication: %s", source, "; ".join(diagnosis.findings), extra={"fields": fields}
+                    )
+            case quarantine.QuarantineWritten(lost=lost, error=error):
+                if error is not None:
+                    self.store_failed("quarantine")
+                    _log.error("quarantine: %d requests could not be kept: %s", lost, error)
+                if lost:
+                    self._quarantine_lost.inc(lost)
+
     def reloaded(self, record: ReloadRecord) -> None:
         """The rules folder was looked at: it holds what is served, or what can't be served."""
         self._rules_refused.set(isinstance(record, RulesRefused))
@@ -333,6 +362,12 @@ class Telemetry:
         for destination, states in found.items():
             for state, count in states.items():
                 self._backlog.labels(destination, state.value).set(count)
+
+    def in_quarantine(self, found: Sequence[QuarantineCount]) -> None:
+        """What :meth:`gateway.store.Store.quarantine_counts` said; asked for when somebody looks at the metrics."""
+        self._forget(self._in_quarantine)
+        for one in found:
+            self._in_quarantine.labels(one.source, one.cause).set(one.count)
 
     def _forget(self, gauge: Gauge) -> None:
         """Show none of its series. Between workers a series can't be taken back, so it becomes 0."""

@@ -33,6 +33,17 @@ AUTHENTICATION = (
     "inbound.declared_signatures",
     "inbound.declared_tokens",
 )
+DEBUGGER = (
+    "inbound.diagnosis",
+    "inbound.trials",
+    "inbound.signature_trials",
+    "inbound.secret_trials",
+    "inbound.token_trials",
+    "inbound.origin_trials",
+    "inbound.reencodings",
+    "inbound.readdressed",
+    "inbound.sealing",
+)
 CHALLENGES = ("inbound.challenge_kinds", "inbound.challenges", "inbound.challenge_presets")
 PAYLOADS = (
     "inbound.payloads",
@@ -67,6 +78,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(AUTHENTICATION, (*VOCABULARY, "inbound.request", *AUTHENTICATION)),
     "inbound.signed": ("errors", "inbound.request", "inbound.schemes", "inbound.exact_json"),
     "inbound.signing": (*VOCABULARY, "inbound.request", "inbound.exact_json", *AUTHENTICATION),
+    **dict.fromkeys(DEBUGGER, (*VOCABULARY, "inbound.request", *AUTHENTICATION, *DEBUGGER)),
     **dict.fromkeys(CHALLENGES, (*VOCABULARY, "inbound.request", "inbound.schemes", *PAYLOADS, *CHALLENGES)),
     **dict.fromkeys(PAYLOADS, (*VOCABULARY, "inbound.request", *PAYLOADS)),
     # A webhook becomes commands: no store, no client, no delivery, no settings.
@@ -104,6 +116,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "inbound.answers": ("rules.*", "store", "inbound.arrival", "inbound.body"),
     "inbound.rates": (),
     "inbound.places": ("errors",),
+    "inbound.quarantine": (*VOCABULARY, "rules", "store", "inbound.*"),
+    "inbound.release": (*VOCABULARY, "rules", "store", "inbound.*"),
     "inbound.visits": (*VOCABULARY, "backoff"),
     "inbound.exchange": (*VOCABULARY, "problem", "rules.respond", "store", "inbound.places"),
     "inbound.receive": (*VOCABULARY, "problem", "rules", "rules.respond", "store", "inbound.*"),

@@ -11,15 +11,17 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admin import diffing, finding, history, replaying, views
+from gateway.admin import diffing, finding, history, quarantine, replaying, views
 from gateway.admin.access import Access
 from gateway.admin.acting import ActRequest, SettleRequest, act, settling
 from gateway.admin.filters import by_cause, command_filter, page, webhook_filter
 from gateway.admin.openapi import openapi
 from gateway.admin.pausing import PauseRequest, ResumeRequest, pause, refuse_unknown, resume
 from gateway.admin.probing import probed
+from gateway.admin.quarantine import ReleaseRequest
 from gateway.admin.trying import attempt_translation
 from gateway.admin.versions import Versions
+from gateway.credentials import Credentials
 from gateway.errors import (
     BodyTooLarge,
     Conflict,
@@ -33,7 +35,9 @@ from gateway.errors import (
     UnreadableRequest,
 )
 from gateway.inbound.exact_json import read_json
+from gateway.inbound.release import Bench
 from gateway.intilery.contract import Destination
+from gateway.model import WebhookState
 from gateway.problem import PROBLEM_TYPE, problem_body
 from gateway.pruning import retentions
 from gateway.rules import Ruleset
@@ -62,6 +66,8 @@ class Running(Protocol):
     def settings(self) -> Settings: ...
     @property
     def ruleset(self) -> Ruleset: ...
+    @property
+    def credential(self) -> Credentials: ...
     @property
     def versions(self) -> Versions: ...
     @property
@@ -135,6 +141,7 @@ class API:
                 for verb, act in (("pause", self._pause), ("resume", self._resume))
             ),
             ("/api/destinations/{name}/probe", self.probe),
+            ("/api/quarantine/release", self.release),
         ]
         # Trying changes nothing: whoever may look may try.
         trying = [("/api/try", self.try_), ("/api/diff", self.diff)]
@@ -163,12 +170,19 @@ class API:
 
     async def webhooks(self, request: Request) -> Response:
         params = dict(request.query_params)
-        listed = views.causes if by_cause(params) else views.webhooks
+        grouped = by_cause(params)
         filter_, asked = webhook_filter(params, now=self._running.now())
-        return as_json(await listed(self._running.store, filter_, asked))
+        page = await (views.causes if grouped else views.webhooks)(self._running.store, filter_, asked)
+        if filter_.state is WebhookState.QUARANTINED and not grouped:
+            page = await quarantine.listed(self._running.store, page)
+        return as_json(page)
 
     async def webhook(self, request: Request) -> Response:
-        return as_json(await views.webhook(self._running.store, self._running.versions, request.path_params["id"]))
+        store, id = self._running.store, request.path_params["id"]
+        view = await views.webhook(store, self._running.versions, id)
+        if view["state"] == WebhookState.QUARANTINED:
+            view["quarantine"] = await quarantine.details(store, id, await self._bench())
+        return as_json(view)
 
     async def commands(self, request: Request) -> Response:
         params = dict(request.query_params)
@@ -195,6 +209,7 @@ class API:
         telemetry = self._running.telemetry
         telemetry.backlog(await self._running.store.backlog())
         telemetry.pauses(await self._running.store.pauses())
+        telemetry.in_quarantine(await self._running.store.quarantine_counts())
         return Response(telemetry.exposition(), headers={"content-type": EXPOSITION_TYPE})
 
     async def try_(self, request: Request) -> Response:
@@ -212,6 +227,7 @@ class API:
                 query=asked.query,
                 path=asked.path,
                 now=self._running.now(),
+                credential=self._running.credential,
                 fetched=_answers(asked.fetched),
             )
         )
@@ -282,6 +298,19 @@ class API:
             return as_json(probed(name, await self._running.probe(name)))
         except SettingsError as error:
             return problem_response(409, "Conflict", str(error))
+
+    async def release(self, request: Request) -> Response:
+        asked = await _decoded(request, ReleaseRequest)
+        running = self._running
+        view = await quarantine.release_all(running.store, asked, await self._bench(), now=running.now())
+        if not asked.dry_run and view["released"]:
+            # Also those that wait for data.
+            running.wake()
+        return as_json(view)
+
+    async def _bench(self) -> Bench:
+        running = self._running
+        return await quarantine.bench(running.store, running.ruleset, running.credential)
 
     async def retry(self, request: Request) -> Response:
         return await self._act(Act.RETRY, await _decoded(request, ActRequest))

@@ -7,6 +7,7 @@ from typing import Any
 
 from gateway import __version__
 from gateway.admin.filters import COMMAND_FILTERS, MAX_LIMIT, WEBHOOK_FILTERS
+from gateway.inbound.trials import Cause
 from gateway.model import CommandState, Outcome, WebhookState
 from gateway.problem import PROBLEM_TYPE
 from gateway.store import Act, DifferenceKind, PauseScope
@@ -146,6 +147,20 @@ def openapi() -> Schema:
                     missing=True,
                 )
             },
+            "/api/quarantine/release": {
+                "post": _operation(
+                    "Verify requests in quarantine again, as of their receipt, and take in what passes",
+                    _ref("ReleasedFromQuarantine"),
+                    body=_object(
+                        (),
+                        ids=_list(_TEXT),
+                        sources={**_list(_TEXT), "description": "All of these sources."},
+                        all={"type": "boolean", "description": "Everything."},
+                        dry_run={"type": "boolean", "description": "Only say what would become of them."},
+                    ),
+                    missing=True,
+                )
+            },
             "/api/openapi.json": {"get": _operation("This document", {"type": "object"})},
             "/metrics": {
                 "get": {
@@ -188,6 +203,8 @@ def _schemas() -> dict[str, Schema]:
         "batch": {"type": "string", "description": "The same for all elements of one request."},
         "rules_version": _TEXT,
         "repeats": _WHOLE,
+        "cause": {"enum": list(Cause), "description": "In a list of what is in quarantine: the kind of failure."},
+        "findings": {**_list(_TEXT), "description": "In such a list: what the diagnosis found."},
     }
     command_row = {
         "id": _TEXT,
@@ -266,6 +283,45 @@ def _schemas() -> dict[str, Schema]:
             commands=_list(_ref("Command")),
             fetches=_list(_ref("Fetched")),
             next_try={**_MOMENT, "description": "Of a webhook that is fetching."},
+            quarantine=_object(
+                ("cause", "findings"),
+                **_DIAGNOSIS,
+                lacking={**_TEXT, "description": "Why its body was not kept."},
+                now={**_ref("Verdict"), "description": "What the rules and secrets of now say."},
+            ),
+        ),
+        "Verdict": _object(
+            ("verified",),
+            verified={"type": "boolean"},
+            words={**_TEXT, "description": "How it proved itself."},
+            reason=_TEXT,
+            **_DIAGNOSIS,
+        ),
+        "ReleasedFromQuarantine": _object(
+            ("dry_run", "released", "stay"),
+            dry_run={"type": "boolean"},
+            released=_list(
+                _object(
+                    ("id", "source", "received_at", "status", "webhooks", "commands"),
+                    id=_TEXT,
+                    source=_TEXT,
+                    received_at=_MOMENT,
+                    status={"enum": ["accepted", "duplicate", "challenge"]},
+                    webhooks={**_list(_TEXT), "description": "Ids: its own, of a repeat the first one's."},
+                    state={"enum": list(WebhookState)},
+                    commands={**_WHOLE, "description": "How many were made."},
+                )
+            ),
+            stay=_list(
+                _object(
+                    ("id", "source", "received_at", "reason", "cause", "findings"),
+                    id=_TEXT,
+                    source=_TEXT,
+                    received_at=_MOMENT,
+                    reason=_TEXT,
+                    **_DIAGNOSIS,
+                )
+            ),
         ),
         "Fetched": _object(
             ("name", "method", "url", "attempts"),
@@ -287,6 +343,7 @@ def _schemas() -> dict[str, Schema]:
             ("source", "state", "commands", "trace", "errors", "warnings"),
             source=_TEXT,
             state={"enum": list(WebhookState)},
+            verification={**_ref("Verdict"), "description": "Whether the hook would take it for authentic."},
             missing=_list(_object(("path", "line"), path=_TEXT, line={"type": "integer"})),
             reason={**_TEXT, "description": "Of an ignored webhook: which condition held."},
             commands=_list(
@@ -662,3 +719,6 @@ def _list(of: Schema) -> Schema:
 
 def _object(required: tuple[str, ...], **properties: Schema) -> Schema:
     return {"type": "object", "required": list(required), "properties": properties}
+
+
+_DIAGNOSIS: Schema = {"cause": {"enum": list(Cause)}, "findings": _list(_TEXT)}

@@ -9,12 +9,19 @@ from typing import Any
 
 import msgspec
 
+from gateway.admin.quarantine import diagnosis_row
 from gateway.admin.views import tried, wanted_row
-from gateway.errors import MappingError, UnknownSource, Unparseable, UnreadableRequest
+from gateway.credentials import Credentials
+from gateway.errors import MappingError, Rejected, UnknownSource, Unparseable, UnreadableRequest
 from gateway.inbound.arrival import arrival_of, source_of
+from gateway.inbound.authentication import NoVerification, verify
 from gateway.inbound.body import read_body
+from gateway.inbound.diagnosis import GENEROUS
+from gateway.inbound.quarantine import Refused, diagnosed
+from gateway.inbound.request import Request
+from gateway.inbound.trials import Cause
 from gateway.model import MappingProblem, Webhook, WebhookState, new_webhook_id
-from gateway.rules import Arrival, Ruleset, Translation, translate
+from gateway.rules import Arrival, Ruleset, Source, Translation, translate
 from gateway.rules.batch import translate_request
 from gateway.rules.fetches import FetchRequest
 from gateway.rules.fetching import canned, fetched_for
@@ -30,9 +37,11 @@ def attempt_translation(
     query: str,
     path: str,
     now: datetime,
+    credential: Credentials,
     fetched: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """The shape of ``gateway try --json``. The signature is not looked at: a person shows the payload, not a sender.
+    """The shape of ``gateway try --json``. Rules are run over it whether it is authentic or not, for a person shows the
+    payload, not a sender. Where it shows anything like a proof, ``verification`` says whether the hook would take it.
 
     Without a content type ``body`` is read as JSON where it looks like it. Nothing is fetched: ``fetched`` holds
     answers by the fetch's name (None: it is not there), and a fetch without one is missing for the rules. Of a batch
@@ -57,10 +66,11 @@ def attempt_translation(
         body=body,
     )
     found, parts = source_of(ruleset, webhook)
+    verdict = _verdict(ruleset, found, webhook, parts, credential=credential)
     try:
         parsed = read_body(webhook, found)
     except Unparseable as error:
-        return tried(source, error)
+        return tried(source, error) | verdict
     arrival = arrival_of(webhook, body=parsed, path=parts)
     given, asked = fetched or {}, list[FetchRequest]()
     for name in given:
@@ -77,10 +87,37 @@ def attempt_translation(
         return translate(found, msgspec.structs.replace(one, fetched=answers), now=now, trace=True)
 
     translation = translate_request(found, arrival, now=now, run=run)
-    view = tried(source, translation, [wanted_row(one, given=one.fetch.name in given) for one in asked])
+    view = tried(source, translation, [wanted_row(one, given=one.fetch.name in given) for one in asked]) | verdict
     if found.events is None and translation.matched:
         lines = frozenset(rule.line for rule in found.rules if rule.id in translation.matched)
         missing = missing_paths(ruleset.version.files.get(found.file, ""), lines=lines, body=parsed)
         if missing:
             view["missing"] = [{"path": path, "line": line} for path, line in missing]
     return view
+
+
+def _verdict(
+    ruleset: Ruleset, source: Source, webhook: Webhook, parts: Mapping[str, str], *, credential: Credentials
+) -> dict[str, Any]:
+    """``{"verification": …}``; nothing where the source asks for no proof or none is shown, as most who try do."""
+    if isinstance(source.verify, NoVerification):
+        return {}
+    request = Request(
+        source=webhook.source,
+        method=webhook.method,
+        path=webhook.path,
+        query=webhook.query,
+        headers=webhook.headers,
+        body=webhook.body,
+        received_at=webhook.received_at,
+        url=source.public_url,
+    )
+    try:
+        words = verify(source.verify, request, credential=credential, now=webhook.received_at, parts=parts).scheme
+    except Rejected as error:
+        refused = Refused(source=source, request=request, parts=parts)
+        found = diagnosed(refused, ruleset, credential=credential, names=credential.names, budget=GENEROUS)
+        if found.cause is Cause.ABSENT:
+            return {}
+        return {"verification": {"verified": False, "reason": str(error), **diagnosis_row(found)}}
+    return {"verification": {"verified": True, "words": words}}

@@ -255,6 +255,8 @@ async def _command_with_attempts(store: Store, command: Command) -> View:
 
 async def _trace(versions: Versions, webhook: Webhook, fetching: Fetching | None, became: Mapping[str, View]) -> View:
     """``{"trace": [...], "trace_missing"?: why there is none, "warnings"?: [what filters could not read]}``."""
+    if webhook.state is WebhookState.QUARANTINED:
+        return _untraced("it failed authentication: no rule sees it before it is released")
     if webhook.state is WebhookState.FETCHING:
         return _untraced("what it points to is being fetched; its rules run when that is there")
     ruleset = await versions.ruleset(webhook.rules_version)

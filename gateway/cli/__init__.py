@@ -20,6 +20,7 @@ from gateway.cli.library import add, library
 from gateway.cli.new import new
 from gateway.cli.pausing import pause, probe, resume
 from gateway.cli.prune import prune
+from gateway.cli.quarantine import quarantine
 from gateway.cli.reading import commands, show, webhooks
 from gateway.cli.reference import reference
 from gateway.cli.replay import replay
@@ -63,6 +64,7 @@ for _command in (
     show,
     find,
     replay,
+    quarantine,
     retry,
     cancel,
     settle,

@@ -22,6 +22,7 @@ _WORDS = {
     "dedup_keys": "dedup keys whose time was over",
     "once_claims": "once claims whose time was over",
     "rules_versions": "versions of the rules that nothing names",
+    "quarantined": "requests in quarantine",
 }
 
 
@@ -55,7 +56,11 @@ def prune(dry_run: bool, rules: str | None, retention: str | None, store: str | 
         await opened.open(serving=False)
         try:
             return await opened.prune(
-                now=datetime.now(UTC), default=settings.retention, by_source=by_source, dry_run=dry_run
+                now=datetime.now(UTC),
+                default=settings.retention,
+                by_source=by_source,
+                quarantined=settings.quarantine_age,
+                dry_run=dry_run,
             )
         finally:
             await opened.close()

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import click
 import msgspec
 
+from gateway.credentials import Credentials
 from gateway.errors import GatewayError, NotFound, RulesError, SettingsError, UnreadableRequest
 from gateway.settings import Settings
 
@@ -36,6 +37,7 @@ class Reader(Protocol):
     def diff(self, asked: Mapping[str, Any]) -> View: ...
     def find(self, asked: Mapping[str, str]) -> View: ...
     def act(self, verb: str, asked: Mapping[str, Any]) -> View: ...
+    def release(self, asked: Mapping[str, Any]) -> View: ...
     def rules_versions(self, asked: Mapping[str, str]) -> View: ...
     def rules_version(self, version: str) -> View: ...
     def status(self) -> View: ...
@@ -103,6 +105,9 @@ class ServerReader:
     def act(self, verb: str, asked: Mapping[str, Any]) -> View:
         return self._ask("POST", f"/api/commands/{verb}", body=asked, timeout=600)
 
+    def release(self, asked: Mapping[str, Any]) -> View:
+        return self._ask("POST", "/api/quarantine/release", body=asked, timeout=600)
+
     def rules_versions(self, asked: Mapping[str, str]) -> View:
         return self._ask("GET", "/api/rules", asked=asked)
 
@@ -169,18 +174,29 @@ class StoreReader:
             raise SettingsError(f"--store {settings.store}: there is no such file; give --store, or --server URL")
 
     def webhooks(self, asked: Mapping[str, str]) -> View:
-        from gateway.admin import filters, views
+        from gateway.admin import filters, quarantine, views
 
         given = dict(asked)
-        listed = views.causes if filters.by_cause(given) else views.webhooks
+        grouped = filters.by_cause(given)
         chosen, page = filters.webhook_filter(given, now=_now())
-        return self._with(lambda store: listed(store, chosen, page))
+
+        async def listed(store: Any) -> View:
+            view = await (views.causes if grouped else views.webhooks)(store, chosen, page)
+            return await quarantine.listed(store, view) if chosen.state == "quarantined" and not grouped else view
+
+        return self._with(listed)
 
     def webhook(self, id: str) -> View:
-        from gateway.admin import views
+        from gateway.admin import quarantine, views
         from gateway.admin.versions import Versions
 
-        return self._with(lambda store: views.webhook(store, Versions(store, environ=self._settings.environ), id))
+        async def shown(store: Any) -> View:
+            view = await views.webhook(store, Versions(store, environ=self._settings.environ), id)
+            if view["state"] == "quarantined":
+                view["quarantine"] = await quarantine.details(store, id, await self._bench(store))
+            return view
+
+        return self._with(shown)
 
     def commands(self, asked: Mapping[str, str]) -> View:
         from gateway.admin import filters, views
@@ -239,6 +255,31 @@ class StoreReader:
             return self._with(lambda store: acting.act(store, acting.settling(settled.delivered), settled, now=_now()))
         request = msgspec.convert(asked, acting.ActRequest)
         return self._with(lambda store: acting.act(store, Act(verb), request, now=_now()))
+
+    def release(self, asked: Mapping[str, Any]) -> View:
+        from gateway.admin import quarantine
+        from gateway.app import load_rules
+
+        request = msgspec.convert(asked, quarantine.ReleaseRequest)
+        ruleset = load_rules(self._settings)
+
+        async def released(store: Any) -> View:
+            await store.remember_rules(ruleset.version)
+            tools = await quarantine.bench(store, ruleset, Credentials(self._settings.environ))
+            return await quarantine.release_all(store, request, tools, now=_now())
+
+        return self._with(released)
+
+    async def _bench(self, store: Any) -> Any:
+        """The rules and secrets of now, to look at a request with; None where the folder can't be loaded."""
+        from gateway.admin import quarantine
+        from gateway.app import load_rules
+
+        try:
+            ruleset = load_rules(self._settings)
+        except RulesError:
+            return None
+        return await quarantine.bench(store, ruleset, Credentials(self._settings.environ))
 
     def rules_versions(self, asked: Mapping[str, str]) -> View:
         from gateway.admin import filters, history

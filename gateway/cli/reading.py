@@ -21,6 +21,7 @@ from gateway.cli.output import (
     styled_state,
     zone_name,
 )
+from gateway.cli.quarantine import quarantine_lines
 from gateway.cli.reader import View, reader, reader_options
 from gateway.cli.short_ids import short_ids, whole_id
 
@@ -329,6 +330,8 @@ def _webhook_lines(view: View, *, whole: bool) -> Iterable[str]:
         yield f"  next try   {local_time(view['next_try'])} {zone_name()}"
     for problem in view["errors"]:
         yield f"  {click.style('error', fg='red')}      {problem_line(problem)}"
+    if "quarantine" in view:
+        yield from quarantine_lines(view["quarantine"])
     yield click.style("trace", bold=True)
     for line in trace_lines(view["trace"]):
         yield line

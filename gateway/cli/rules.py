@@ -16,6 +16,7 @@ import msgspec
 
 from gateway.cli.group import FOUND, report_problems
 from gateway.cli.output import json_option, pretty, print_json, print_table, printable, styled_state
+from gateway.cli.quarantine import verdict_lines
 from gateway.cli.reader import ServerReader, reader, reader_options
 from gateway.cli.reading import problem_line, trace_lines
 from gateway.errors import RulesError, SettingsError
@@ -163,8 +164,9 @@ def try_(
 ) -> None:
     """Show what this payload would become, with the trace. Stores nothing, fetches nothing and sends nothing.
 
-    SOURCE is a source's name, FILE the payload (- for stdin). The signature is not looked at. With --server the rules
-    of that gateway are asked.
+    SOURCE is a source's name, FILE the payload (- for stdin). Rules run over it whether it is authentic or not; where a
+    signature or a credential is given (--header, --query), it says whether the hook would take it, or why not. With
+    --server the rules and secrets of that gateway are asked.
 
     \b
     Example:
@@ -178,6 +180,7 @@ def try_(
     else:
         from gateway.admin.trying import attempt_translation
         from gateway.app import load_rules
+        from gateway.credentials import Credentials
         from gateway.inbound.exact_json import read_json
 
         settings = Settings.from_environ(os.environ, rules=rules, store=store)
@@ -189,6 +192,7 @@ def try_(
             query=query,
             path=path,
             now=datetime.now(UTC),
+            credential=Credentials(settings.environ),
             fetched={name: read_json(answer) for name, answer in answers.items()},
         )
     if as_json:
@@ -200,6 +204,8 @@ def try_(
         click.echo(f"would fetch {request['name']}: {request['method']} {printable(request['url'])}{proof}{given}")
     reason = f": {printable(view['reason'])}" if view.get("reason") else ""
     click.echo(f"{view['source']}: {styled_state(view['state'])}{reason}")
+    for line in verdict_lines(view["verification"]) if "verification" in view else ():
+        click.echo(line)
     for line in trace_lines(view["trace"]):
         click.echo(line)
     for what, colour in (("errors", "red"), ("warnings", "yellow")):

@@ -63,13 +63,14 @@ def _only(given: str, start: str, ids: Iterable[str]) -> str:
 def _received_then(reader: Reader, start: str) -> Iterator[str]:
     """The webhooks that were received about when the id says."""
     at = datetime.fromtimestamp(int(start[:_TIMED], 16) / 1000, UTC)
-    asked = {"since": (at - _NEAR).isoformat(), "until": (at + _NEAR).isoformat(), "limit": "500"}
-    while True:
-        page = reader.webhooks(asked)
-        yield from (row["id"] for row in page["items"])
-        if page["next"] is None:
-            return
-        asked = asked | {"cursor": page["next"]}
+    near = {"since": (at - _NEAR).isoformat(), "until": (at + _NEAR).isoformat(), "limit": "500"}
+    for asked in (near, near | {"state": "quarantined"}):
+        while True:
+            page = reader.webhooks(asked)
+            yield from (row["id"] for row in page["items"])
+            if page["next"] is None:
+                break
+            asked = asked | {"cursor": page["next"]}
 
 
 def _commands_of(reader: Reader, webhook: str) -> Iterator[str]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import math
 import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from urllib.parse import unquote
 
@@ -41,6 +41,7 @@ from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive
 from gateway.inbound.needs import unset_secrets
 from gateway.inbound.origins import Proxies
 from gateway.inbound.places import Place, Places
+from gateway.inbound.quarantine import Refused
 from gateway.inbound.rates import Rates
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Published
@@ -73,7 +74,8 @@ class Received(msgspec.Struct, frozen=True, kw_only=True):
     """``accepted``, ``duplicate``, ``challenge``, ``disconnected``, or the refusal's error in words:
     ``authentication_failed``."""
     webhook_id: str = ""
-    """Empty where nothing was stored; the first one's where this one repeats it."""
+    """Empty where nothing was stored; the first one's where this one repeats it; that which a request has in
+    quarantine."""
     state: WebhookState | None = None
     """Of what was stored now; None for repeats and refusals."""
     event_type: str | None = None
@@ -91,9 +93,10 @@ class Receiver:
 
     ``ruleset`` gives the rules that are served at the moment of the call; ``wake`` is told the destinations of
     commands that were just stored, ``fetch`` the source and the id of a webhook that waits for data; ``visit`` the
-    source and an address to be opened, and says whether there is room for that; ``emit`` gets one record per request,
-    after the answer. ``max_body`` (bytes) bounds every source, whatever its own limit is;
-    ``max_requests`` and ``body_memory`` (bytes, at least one body) bound them all together.
+    source and an address to be opened, and says whether there is room for that; ``quarantine`` takes what failed
+    authentication, ``emit`` gets one record per request, both after the answer. ``max_body`` (bytes) bounds every
+    source, whatever its own limit is; ``max_requests`` and ``body_memory`` (bytes, at least one body) bound them all
+    together.
     ``proxies`` are those that stand before the gateway, ``published`` the keys that senders publish.
     """
 
@@ -107,6 +110,7 @@ class Receiver:
         emit: Callable[[Received], None],
         fetch: Callable[[str, str], None] = lambda source, id: None,
         visit: Callable[[str, str], bool] = lambda source, address: False,
+        quarantine: Callable[[Refused], Awaitable[None]],
         max_body: int = 10_000_000,
         max_requests: int = 1_000,
         body_memory: int = 64_000_000,
@@ -121,6 +125,7 @@ class Receiver:
         self._wake = wake
         self._fetch = fetch
         self._visit = visit
+        self._quarantine = quarantine
         self._emit = emit
         self._max_body = max_body
         self._body_timeout = body_timeout.total_seconds()
@@ -138,11 +143,20 @@ class Receiver:
             done = await self._receive(scope, receive, progress)
         except Rejected as rejected:
             await self._refuse(rejected, receive, send, progress)
+            refused = progress.refused if isinstance(rejected, AuthenticationFailed) else None
+            if refused is not None:
+                refused = msgspec.structs.replace(refused, id=new_webhook_id(), reason=str(rejected))
             self._emit(
                 Received(
-                    source=progress.source, status=rejected.status, answer=_in_words(rejected), reason=str(rejected)
+                    source=progress.source,
+                    status=rejected.status,
+                    answer=_in_words(rejected),
+                    webhook_id="" if refused is None else refused.id,
+                    reason=str(rejected),
                 )
             )
+            if refused is not None:
+                await self._quarantine(refused)
             return
         except Gone:
             self._emit(Received(source=progress.source, status=499, answer="disconnected"))
@@ -232,6 +246,7 @@ class Receiver:
                 client=client,
                 proxied=proxied,
             )
+            progress.refused = Refused(source=source, request=request, parts=parts)
             return await self._arrived(ruleset, source, request, parts, cap=cap, place=place)
         finally:
             self.places.leave(place)
@@ -347,13 +362,15 @@ def _not_stored(error: StoreError) -> NotStored:
 class _Progress:
     """How far a request came: what its refusal needs to know."""
 
-    __slots__ = ("challenges", "place", "source", "unread")
+    __slots__ = ("challenges", "place", "refused", "source", "unread")
 
     def __init__(self) -> None:
         self.source = ""
         self.challenges: tuple[Challenge, ...] = ()
         self.place: Place | None = None
         self.unread = False
+        self.refused: Refused | None = None
+        """What is kept of it if it fails authentication."""
 
 
 def unset_credentials(source: Source, credential: Callable[[str], str | None]) -> tuple[str, ...]:

@@ -135,6 +135,37 @@ async def test_a_second_serving_process_is_refused_until_the_first_is_gone(path:
 # -- the writer ----------------------------------------------------------------------------------------------------
 
 
+BESIDE = """\
+import asyncio, sys
+from gateway.store import WebhookFilter, open_store
+
+async def look():
+    store = open_store(sys.argv[1])
+    await store.open(serving=False)
+    print(len((await store.webhooks(WebhookFilter())).items))
+    await store.close()
+
+asyncio.run(look())
+"""
+
+
+async def test_a_process_that_looks_and_leaves_takes_nothing_from_the_one_that_serves(
+    store: Store, store_url: str
+) -> None:
+    """The locks of a process are gone when it closes the file once, by whatever name: then the next one that closes the
+    database takes itself for the last, and deletes the log under this one."""
+    for number in range(2):
+        await received(store, {})
+        looking = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", BESIDE, store_url), stdout=asyncio.subprocess.PIPE
+        )
+        told, _ = await looking.communicate()
+        assert told.decode().strip() == str(number + 1)
+    await received(store, {})
+    await store.check()
+    assert len((await store.webhooks(WebhookFilter())).items) == 3
+
+
 async def test_what_arrives_together_shares_a_commit_and_few_statements(store: Store) -> None:
     statements: list[str] = []
     await in_writer(store, lambda db: db.set_trace_callback(statements.append))

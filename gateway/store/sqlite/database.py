@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
@@ -30,8 +31,11 @@ SETTINGS = (
 def connect(path: Path, *, cached_statements: int = 128) -> sqlite3.Connection:
     """A connection that any one thread at a time may use, without transactions of its own making."""
     try:
-        # Customers' data: for the owner only. SQLite gives the -wal and -shm files the same mode.
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        # Customers' data: for the owner only. SQLite gives the -wal and -shm files the same mode. A file that is there
+        # must not be opened here: closing it would take the locks from this process's other connections (POSIX), and
+        # the next process that closed the database would take itself for the last one, and delete the log.
+        with contextlib.suppress(FileExistsError):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
         db = sqlite3.connect(
             path,
             isolation_level=None,

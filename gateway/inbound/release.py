@@ -1,0 +1,169 @@
+"""Out of quarantine: a request is verified again, by the rules and secrets of now and as of the moment of its receipt.
+
+What passes goes the way of every webhook: parsed, translated, stored with its commands and its dedup key, delivered. A
+repeat of what the sender has sent successfully since then makes nothing twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import datetime
+from typing import Final
+
+import msgspec
+
+from gateway.errors import Rejected, UnknownSource
+from gateway.inbound.arrival import source_of, translated
+from gateway.inbound.authentication import verify
+from gateway.inbound.batches import Stored, receptions, store_all
+from gateway.inbound.body import taken
+from gateway.inbound.challenges import first_answer
+from gateway.inbound.diagnosis import BUDGET
+from gateway.inbound.quarantine import Refused, diagnosed
+from gateway.inbound.receive import unset_credentials
+from gateway.inbound.request import Request, Verified
+from gateway.inbound.schemes import Credential, Parts, Published
+from gateway.inbound.sealing import unsealed
+from gateway.inbound.trials import Cause, Diagnosis
+from gateway.model import WebhookState
+from gateway.rules import Ruleset, Source
+from gateway.store import Quarantined, Receipt, Reception, Store
+
+_VAGUE: Final = frozenset({Cause.MISMATCH, Cause.UNDIAGNOSED})
+
+
+class Passed(msgspec.Struct, frozen=True, kw_only=True):
+    """It verifies now."""
+
+    source: Source
+    parts: Parts
+    verified: Verified
+
+
+class StillRefused(msgspec.Struct, frozen=True, kw_only=True):
+    """It does not, and why."""
+
+    reason: str
+    diagnosis: Diagnosis
+
+
+class Released(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one that was released."""
+
+    status: str
+    """``accepted``, ``duplicate`` (of a webhook that came in meanwhile), or ``challenge``: it asked for an answer that
+    nobody waits for any more, and is no webhook."""
+    webhooks: tuple[str, ...] = ()
+    """Ids: its own, of a repeat the first one's; of a batch those of its elements."""
+    state: WebhookState | None = None
+    """Of what was stored now: of a batch its first element's."""
+    commands: int = 0
+
+
+class Bench(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request in quarantine is looked at with."""
+
+    ruleset: Ruleset
+    credential: Credential
+    names: Callable[[], Iterable[str]]
+    """The names of all credentials that are set."""
+    key: bytes
+    """The store's key for the hashes of credentials."""
+    published: Published | None = None
+    """The keys that senders publish."""
+
+
+async def look_again(one: Quarantined, bench: Bench, *, budget: int = BUDGET) -> Passed | StillRefused:
+    """Verify it by the rules and secrets of now, as of the moment of its receipt. Nothing is written."""
+    # Hashing and the debugger would hold up webhooks that come in meanwhile.
+    return await asyncio.to_thread(_look_again, one, bench, budget)
+
+
+def _look_again(one: Quarantined, bench: Bench, budget: int) -> Passed | StillRefused:
+    webhook = one.webhook
+    same = Diagnosis(cause=Cause(one.cause), findings=one.findings)
+    if one.lacking is not None:
+        return StillRefused(reason=f"its body was not kept: {one.lacking}", diagnosis=same)
+    try:
+        source, parts = source_of(bench.ruleset, webhook)
+    except UnknownSource as error:
+        return StillRefused(reason=str(error), diagnosis=same)
+    if unset := unset_credentials(source, bench.credential):
+        reason = f"source {source.name} is disabled: {', '.join(unset)} is not set"
+        return StillRefused(reason=reason, diagnosis=Diagnosis(cause=Cause.SECRET))
+    kept = Request(
+        source=webhook.source,
+        method=webhook.method,
+        path=webhook.path,
+        query=webhook.query,
+        headers=webhook.headers,
+        body=webhook.body,
+        received_at=webhook.received_at,
+        url=source.public_url,
+        client=one.client,
+        proxied=one.proxied,
+    )
+    request = unsealed(kept, source.verify, bench.key, credential=bench.credential, parts=parts)
+    try:
+        verified = verify(source.verify, request, credential=bench.credential, now=webhook.received_at, parts=parts)
+    except Rejected as error:
+        refused = Refused(source=source, request=request, parts=parts)
+        found = diagnosed(refused, bench.ruleset, credential=bench.credential, names=bench.names, budget=budget)
+        # Of a credential that is kept as a hash less can be found out than at its receipt.
+        vague = found.cause in _VAGUE and same.cause not in _VAGUE
+        return StillRefused(reason=str(error), diagnosis=same if vague else found)
+    return Passed(source=source, parts=parts, verified=verified)
+
+
+async def release(
+    store: Store, one: Quarantined, bench: Bench, *, now: datetime, dry_run: bool = False
+) -> Released | StillRefused:
+    """Release it if it verifies now; else it stays, with the new reason. With ``dry_run`` nothing is written, and the
+    answer says what would be.
+
+    :raises NotFound: it is not in quarantine any more.
+    :raises StoreError: it could not be written; it is in quarantine as before, or a part of a batch is stored already
+        and is known when it is released again.
+    """
+    looked = await look_again(one, bench)
+    if isinstance(looked, StillRefused):
+        if not dry_run:
+            await store.still_quarantined(
+                one.webhook.id,
+                reason=looked.reason,
+                cause=looked.diagnosis.cause,
+                findings=looked.diagnosis.findings,
+                rules_version=bench.ruleset.version.version,
+            )
+        return looked
+    source, id = looked.source, one.webhook.id
+    if source.challenges and first_answer(source.challenges, looked.verified.request, bench.credential, signed=True):
+        if not dry_run:
+            await store.release(id, None)
+        return Released(status="challenge")
+    read = taken(bench.ruleset, source, looked.verified, id=id, cap=max(source.max_body, len(one.webhook.body)))
+    if source.events is not None:
+        made = receptions(source, read, parts=looked.parts, now=now)
+        if dry_run:
+            return _released([Stored(reception, Receipt(reception.webhook.id)) for reception in made])
+        stored, failed = await store_all(store, made)
+        if failed is not None:
+            raise failed
+        # The elements are on disk, and known by their dedup keys should this be cut off here.
+        await store.release(id, None)
+        return _released(stored)
+    reception = translated(source, read, parts=looked.parts, now=now)
+    receipt = Receipt(id) if dry_run else await store.release(id, reception)
+    assert receipt is not None  # a reception was given
+    return _released([Stored(reception, receipt)])
+
+
+def _released(stored: list[Stored]) -> Released:
+    fresh: list[Reception] = [one.reception for one in stored if not one.receipt.duplicate]
+    return Released(
+        status="accepted" if fresh else "duplicate",
+        webhooks=tuple(one.receipt.webhook_id for one in stored),
+        state=fresh[0].webhook.state if fresh else None,
+        commands=sum(len(reception.commands) for reception in fresh),
+    )
