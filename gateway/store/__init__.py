@@ -497,7 +497,8 @@ class Store(Protocol):
         """Take out webhooks that were received longer ago than their source's retention (``by_source``, else
         ``default``) and whose commands are all final: with bodies, answers that were fetched, commands and attempts.
 
-        What is not final stays whole. Dedup keys and ``once`` claims stay while they are in force: until their time,
+        A store may keep what is over until its day (UTC) is over for it too: SQLite takes it out to the microsecond,
+        PostgreSQL by the day. What is not final stays whole. Dedup keys and ``once`` claims stay while they are in force: until their time,
         a claim without one for ever, a key without one for as long as its webhook is kept. Versions of the rules go
         that were last served before the longest retention and that no webhook names. With ``dry_run`` it only counts.
 
@@ -611,7 +612,8 @@ class Store(Protocol):
 
     async def recover(self, *, now: datetime, lease: timedelta) -> Sequence[Claim]:
         """Take over, under a new lease, what is ``delivering`` under a lease that is over (SQLite, right after
-        :meth:`open`: under any lease, for the process that held it is gone). Their outcome is unknown.
+        :meth:`open`: under any lease, for the process that held it is gone; of a store that many gateways share nobody
+        can say so). Their outcome is unknown.
 
         And what is ``unknown`` and due, to be looked up; it is not given again before the new lease is over.
         """
@@ -765,13 +767,25 @@ def quarantined_size(webhook: Webhook) -> int:
 def open_store(url: str, *, identify_gap: timedelta = timedelta(milliseconds=500)) -> Store:
     """The store that a URL names, not opened yet.
 
-    ``sqlite:///relative.db``, ``sqlite:////absolute.db``.
+    ``sqlite:///relative.db``, ``sqlite:////absolute.db``, ``postgresql://USER@HOST/DATABASE``: as libpq takes it, with
+    several hosts, ``target_session_attrs``, TLS.
 
-    :raises SettingsError: a URL of another form.
+    :raises SettingsError: a URL of another form, or the driver is not installed.
     """
     if url.startswith("sqlite:///"):
         from gateway.store.sqlite import SQLiteStore
 
         return SQLiteStore(url.removeprefix("sqlite:///"), identify_gap=identify_gap)
     scheme = url.split(":", 1)[0]
-    raise SettingsError(f"GATEWAY_STORE: {scheme}: is not a store; allowed: sqlite:///FILE")
+    if scheme not in ("postgresql", "postgres"):
+        raise SettingsError(
+            f"GATEWAY_STORE: {scheme}: is not a store; allowed: sqlite:///FILE, postgresql://USER@HOST/DATABASE"
+        )
+    try:
+        from gateway.store.postgres import PostgresStore
+    except ImportError as error:
+        raise SettingsError(
+            f"GATEWAY_STORE: {scheme}: needs psycopg, which can't be imported ({error}); "
+            "pip install 'intilery-webhook-gateway[postgres]'"
+        ) from error
+    return PostgresStore(url, identify_gap=identify_gap)

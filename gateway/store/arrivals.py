@@ -28,6 +28,9 @@ from gateway.terms import Cancellation
 UNDECIDED = frozenset(CommandState) - FINAL_STATES - {CommandState.HELD}
 """The states of an identify that may still be accepted."""
 
+LEFT = frozenset({CommandState.DELIVERED, CommandState.DELIVERING, CommandState.UNKNOWN})
+"""What may have reached the customer is left alone by another translation."""
+
 Key = tuple[str, bytes]
 """Source and dedup key."""
 

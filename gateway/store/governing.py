@@ -27,6 +27,8 @@ class OnceClaims:
     """The once keys of a group of commands: who may have which, in the order in which they are asked for."""
 
     def __init__(self, held: Holders) -> None:
+        self.found = frozenset(held)
+        """The keys that somebody had before."""
         self._held = held
         self._new: dict[Key, Row] = {}
 

@@ -2,24 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
 
 from gateway.store import Store, open_store
+from tests.postgres import Databases, server
 from tests.store.making import GAP
 
 Opened = Callable[..., Awaitable[Store]]
+BACKENDS = ("sqlite", "postgres")
 
 
-@pytest.fixture(params=["sqlite"])
-def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], str]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test runs on every backend, or on the one that its file is named for."""
+    if "new_database" in metafunc.fixturenames:
+        name = Path(metafunc.module.__file__ or "").name
+        named = [backend for backend in BACKENDS if backend in name]
+        metafunc.parametrize("new_database", named or BACKENDS, indirect=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with server() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_server: str) -> Iterator[Databases]:
+    made = Databases(postgres_server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
     """Makes empty databases: their URLs."""
-    assert request.param == "sqlite"
-    numbers = count(1)
-    return lambda: f"sqlite:///{tmp_path / f'gateway{next(numbers)}.db'}"
+    if request.param == "sqlite":
+        numbers = count(1)
+        yield lambda: f"sqlite:///{tmp_path / f'gateway{next(numbers)}.db'}"
+        return
+    databases: Databases = request.getfixturevalue("databases")
+    yield databases.make
+    databases.drop()
 
 
 @pytest.fixture

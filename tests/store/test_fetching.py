@@ -97,7 +97,7 @@ async def test_what_cant_be_written_writes_nothing(store: Store) -> None:
     became = msgspec.structs.replace(hook, state=WebhookState.TRANSLATED)
     twice = (command(hook), command(hook))
     reception = Reception(webhook=became, commands=twice, fetching=Fetching(since=NOW, fetches=(ORDER,)))
-    with pytest.raises(Conflict, match=r"commands\.id"):
+    with pytest.raises(Conflict, match="commands"):
         await store.retranslate(reception, now=NOW)
     assert (await store.webhook(hook.id)).state is WebhookState.FETCHING
     assert await store.fetching(hook.id) is None

@@ -60,7 +60,7 @@ async def test_every_promise_is_kept(store_url: str, opened: Opened) -> None:
         assert commands[id].state in (CommandState.DELIVERING, CommandState.DELIVERED)
 
     left = {item.id for item in commands.values() if item.state is CommandState.DELIVERING}
-    taken = await store.recover(now=NOW, lease=LEASE)
+    taken = await store.recover(now=NOW + LEASE, lease=LEASE)
     assert {claim.command.id for claim in taken} == left
     lines = [(claim.command.destination, claim.command.user_id) for claim in taken]
     assert len(lines) == len(set(lines))

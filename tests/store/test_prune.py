@@ -52,14 +52,14 @@ async def test_what_is_old_and_over_goes_with_all_that_belongs_to_it(store: Stor
     await store.note_fetching(empty.id, fetched, state=WebhookState.UNTRANSLATABLE, again=True)
 
     assert await pruned(store, at=30 * DAY) == Pruned()
-    assert await pruned(store, at=30 * DAY + 1) == Pruned(webhooks=2, commands=1, attempts=1)
+    assert await pruned(store, at=31 * DAY) == Pruned(webhooks=2, commands=1, attempts=1)
     assert await webhooks(store) == []
     assert (await store.commands(CommandFilter())).items == ()
     assert await store.fetching(empty.id) is None
     assert await store.attempts(command_id(delivered, "Order confirmation", "", "send_email")) == []
     with pytest.raises(NotFound):
         await store.webhook(delivered)
-    assert await pruned(store, at=30 * DAY + 1) == Pruned()
+    assert await pruned(store, at=31 * DAY) == Pruned()
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ async def test_the_body_of_a_batch_goes_with_its_last_element(store: Store) -> N
     second = webhook(batch_id="b", batch=b"[1,2]", received_at=after(DAY))
     await store.receive(Reception(webhook=first))
     await store.receive(Reception(webhook=second))
-    await pruned(store, at=30 * DAY + 1)
+    await pruned(store, at=31 * DAY)
     assert (await store.webhook(second.id)).batch == b"[1,2]"
     await pruned(store, at=32 * DAY)
     # The same name is free for another body.

@@ -20,7 +20,7 @@ from gateway.errors import SchemaTooNew, SettingsError, StoreInUse, StoreUnavail
 from gateway.store import Reception, Store, WebhookFilter, open_store
 from gateway.store.sqlite import SQLiteStore, commit
 from tests.store.conftest import Opened
-from tests.store.making import claimed, command, ended, one, received, webhook
+from tests.store.making import LEASE, after, claimed, command, ended, one, received, webhook
 
 
 @pytest.fixture
@@ -130,6 +130,19 @@ async def test_a_second_serving_process_is_refused_until_the_first_is_gone(path:
     await first.close()
     assert await elsewhere(True) == b""
     assert path.with_name(f"{path.name}-lock").exists()
+
+
+async def test_after_a_start_everything_on_its_way_is_taken_over_at_once(opened: Opened) -> None:
+    store = await opened()
+    made = await received(store, {"user_id": "a"}, {"user_id": "b"}, {"user_id": "c"})
+    await claimed(store, limit=2)
+    await store.close()
+    store = await opened()
+    mine = await claimed(store)
+    taken = await store.recover(now=after(1), lease=LEASE)
+    assert sorted([claim.command.id for claim in taken]) == sorted(given.id for given in made[:2])
+    assert [claim.command.id for claim in mine] == [made[2].id], "what was claimed since is not abandoned"
+    assert await store.recover(now=after(1), lease=LEASE) == []
 
 
 # -- the writer ----------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -54,8 +54,12 @@ from gateway.store.acting import Asked
 from gateway.store.arrivals import Again, arrival_of
 from gateway.store.fetches import Noted, row_of
 from gateway.store.leases import RECOVERED, Due, Result
+from gateway.store.looking import Looked, walk_back
+from gateway.store.quarantines import Release, kept_of, stays_of
+from gateway.store.replayed import ReplayNoted
 from gateway.store.rows import micros
 from gateway.store.served import Serving
+from gateway.store.shadowed import ShadowNoted
 from gateway.store.sqlite import (
     acts,
     causes,
@@ -226,7 +230,7 @@ class SQLiteStore:
     # -- quarantine ------------------------------------------------------------------------------------------------
 
     async def quarantine(self, requests: Sequence[Quarantined], *, limits: QuarantineLimits) -> int:
-        kept = quarantine.kept_of(requests, limits)
+        kept = kept_of(requests, limits)
         return await self._open().writer.submit(_quarantine, kept, size=kept.size, bounded=True)
 
     async def quarantined(self, id: str) -> Quarantined:
@@ -238,12 +242,12 @@ class SQLiteStore:
     async def still_quarantined(
         self, id: str, *, reason: str, cause: str, findings: Sequence[str], rules_version: str
     ) -> bool:
-        stays = quarantine.stays_of(id, reason=reason, cause=cause, findings=findings, rules_version=rules_version)
+        stays = stays_of(id, reason=reason, cause=cause, findings=findings, rules_version=rules_version)
         return await self._open().writer.submit(_still_quarantined, stays)
 
     async def release(self, id: str, reception: Reception | None) -> Receipt | None:
         arrival = None if reception is None else arrival_of(reception)
-        release = quarantine.Release(id=id, arrival=arrival)
+        release = Release(id=id, arrival=arrival)
         size = 0 if arrival is None else arrival.size
         return await self._open().writer.submit(self._release, release, size=size, bounded=True)
 
@@ -352,21 +356,10 @@ class SQLiteStore:
     async def find(
         self, texts: Sequence[str], *, limit: int = 20, depth: int = 100_000, since: datetime | None = None
     ) -> Found:
-        found: list[str] = []
-        looked_at, back_to, place = 0, None, finding.BEGINNING
-        while True:
-            step, wanted = min(finding.STEP, depth - looked_at), limit - len(found)
-            if not step or not wanted:
-                return Found(webhooks=tuple(found), looked_at=looked_at, back_to=back_to, whole=False)
-            looked = await self._open().lists.read(
-                finding.look, texts, before=place, since=since, step=step, limit=wanted
-            )
-            found += looked.found
-            looked_at += looked.looked_at
-            back_to = looked.back_to or back_to
-            if looked.next is None:
-                return Found(webhooks=tuple(found), looked_at=looked_at, back_to=back_to)
-            place = looked.next
+        def look(place: int, step: int, wanted: int) -> Awaitable[Looked]:
+            return self._open().lists.read(finding.look, texts, before=place, since=since, step=step, limit=wanted)
+
+        return await walk_back(look, limit=limit, depth=depth)
 
     async def last_heard(self) -> Mapping[str, datetime]:
         return await self._open().lists.read(finding.last_heard)
@@ -383,14 +376,14 @@ class SQLiteStore:
         return await self._open().lists.read(replays.list_replays, limit=limit)
 
     async def note_replay(self, replay: Replay, *, after: str | None) -> None:
-        await self._open().writer.submit(_note_replay, replays.Noted(replay=replay, after=after))
+        await self._open().writer.submit(_note_replay, ReplayNoted(replay=replay, after=after))
 
     # -- shadow rules ----------------------------------------------------------------------------------------------
 
     async def note_shadow(
         self, candidate: str, compared: Mapping[str, int], differences: Sequence[ShadowDifference], *, now: datetime
     ) -> None:
-        noted = shadows.Noted(candidate=candidate, compared=compared, differences=tuple(differences), now=now)
+        noted = ShadowNoted(candidate=candidate, compared=compared, differences=tuple(differences), now=now)
         if compared:
             await self._open().writer.submit(_note_shadow, noted)
 

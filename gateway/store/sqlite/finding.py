@@ -6,13 +6,9 @@ import sqlite3
 from collections.abc import Sequence
 from datetime import datetime
 
-import msgspec
-
 from gateway.store import ID_DIGITS
+from gateway.store.looking import Looked, looked_through
 from gateway.store.rows import micros, moment, octets
-
-STEP = 1_000
-"""Webhooks that are looked at in one read."""
 
 # What is compared is in small letters; lower() of SQLite knows those of ASCII, and leaves all other bytes alone.
 _STEP = """
@@ -38,17 +34,6 @@ WITH RECURSIVE s (source) AS (
     UNION ALL SELECT (SELECT min(source) FROM webhooks WHERE source > s.source) FROM s WHERE s.source IS NOT NULL)
 SELECT source, (SELECT max(received_at) FROM webhooks AS w WHERE w.source = s.source) FROM s WHERE source IS NOT NULL
 """
-BEGINNING = 2**62
-
-
-class Looked(msgspec.Struct, frozen=True, kw_only=True):
-    """One step back from the newest."""
-
-    found: tuple[str, ...]
-    looked_at: int
-    back_to: datetime | None
-    next: int | None
-    """Where to go on; None: nothing older is kept, or asked for."""
 
 
 def look(
@@ -64,18 +49,7 @@ def look(
             **{f"text{number}": octets(text.lower()) for number, text in enumerate(texts)},
         },
     ).fetchall()
-    found: list[str] = []
-    for number, (seq, id, received_at, holds) in enumerate(rows, 1):
-        if holds:
-            found.append(id)
-        if len(found) == limit:
-            return Looked(found=tuple(found), looked_at=number, back_to=moment(received_at), next=seq)
-    return Looked(
-        found=tuple(found),
-        looked_at=len(rows),
-        back_to=moment(rows[-1][2]) if rows else None,
-        next=rows[-1][0] if len(rows) == step else None,
-    )
+    return looked_through(rows, step=step, limit=limit)
 
 
 def _query(ids: Sequence[bool]) -> str:

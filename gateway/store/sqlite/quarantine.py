@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
-from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
-
-import msgspec
 
 from gateway.errors import NotFound
-from gateway.model import Webhook, WebhookState
-from gateway.store import Page, QuarantineCount, Quarantined, QuarantineLimits, Receipt, WebhookFilter, quarantined_size
-from gateway.store.arrivals import Arrival
-from gateway.store.rows import Row, dumped, loaded, maybe_octets, maybe_text, micros, moment, octets, text
+from gateway.model import Webhook
+from gateway.store import Page, QuarantineCount, Quarantined, Receipt, WebhookFilter
+from gateway.store.quarantines import QUARANTINE_COLUMNS, Kept, Release, Stays, quarantined_of
+from gateway.store.rows import micros, moment, octets
 from gateway.store.sqlite.conditions import Conditions, read_page
 from gateway.store.sqlite.reception import write_arrivals
 from gateway.store.sqlite.values import write
 
-_COLUMNS = (
-    "id, source, received_at, method, path, query, headers, reason, cause, findings, lacking, client, proxied, "
-    "rules_version, size, body"
-)
 _KEEP = f"""
-INSERT INTO quarantine ({_COLUMNS}) SELECT * FROM {{values}} WHERE column1 IS NOT NULL ON CONFLICT (id) DO NOTHING
+INSERT INTO quarantine ({QUARANTINE_COLUMNS})
+SELECT * FROM {{values}} WHERE column1 IS NOT NULL ON CONFLICT (id) DO NOTHING
 """  # noqa: S608 - made of constants
 # By the index alone: no body is read.
 _OVER = """
@@ -48,8 +41,8 @@ DELETE FROM quarantine WHERE seq IN (
         WINDOW better AS (ORDER BY round, seq DESC))
     WHERE place > ? OR bytes > ?)
 """
-_FIND = f"SELECT {_COLUMNS} FROM quarantine WHERE id = ?"  # noqa: S608 - made of constants
-_LIST = f"SELECT seq, {_COLUMNS} FROM quarantine WHERE {{conditions}} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - as above
+_FIND = f"SELECT {QUARANTINE_COLUMNS} FROM quarantine WHERE id = ?"  # noqa: S608 - made of constants
+_LIST = f"SELECT seq, {QUARANTINE_COLUMNS} FROM quarantine WHERE {{conditions}} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - as above
 _COUNTS = """
 SELECT source, cause, count(*), sum(size), min(received_at) FROM quarantine INDEXED BY quarantine_by_source
 GROUP BY source, cause ORDER BY source, cause
@@ -61,38 +54,6 @@ _OLD = "SELECT count(*) FROM quarantine INDEXED BY quarantine_by_source WHERE so
 _DROP_OLD = "DELETE FROM quarantine WHERE source = ? AND received_at < ?"
 _MAKE_KEY = "INSERT INTO keys (name, key) VALUES (?, ?) ON CONFLICT (name) DO NOTHING"
 _KEY = "SELECT key FROM keys WHERE name = ?"
-
-
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
-    """Requests as rows, and how much may be kept."""
-
-    rows: tuple[Row, ...]
-    limits: QuarantineLimits
-
-    @property
-    def size(self) -> int:
-        return sum(row[-2] for row in self.rows)
-
-
-class Release(msgspec.Struct, frozen=True, kw_only=True):
-    """One that leaves, and what became of it."""
-
-    id: str
-    arrival: Arrival | None
-
-
-class Stays(msgspec.Struct, frozen=True, kw_only=True):
-    """Why one that was looked at again stays: as :data:`_STAYS` takes it."""
-
-    row: Row
-
-
-def kept_of(requests: Sequence[Quarantined], limits: QuarantineLimits) -> Kept:
-    return Kept(rows=tuple(map(_row, requests)), limits=limits)
-
-
-def stays_of(id: str, *, reason: str, cause: str, findings: Sequence[str], rules_version: str) -> Stays:
-    return Stays(row=(octets(reason), cause, dumped(tuple(findings)), rules_version, id))
 
 
 def keep(db: sqlite3.Connection, kept: Kept) -> int:
@@ -109,16 +70,16 @@ def find(db: sqlite3.Connection, id: str) -> Quarantined:
     row = db.execute(_FIND, (id,)).fetchone()
     if row is None:
         raise NotFound(f"webhook {id}: is not in quarantine")
-    return _quarantined(row)
+    return quarantined_of(row)
 
 
 def find_webhook(db: sqlite3.Connection, id: str) -> Webhook | None:
     row = db.execute(_FIND, (id,)).fetchone()
-    return None if row is None else _quarantined(row).webhook
+    return None if row is None else quarantined_of(row).webhook
 
 
 def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, cursor: str | None) -> Page[Webhook]:
-    return read_page(db, _LIST, conditions(filter), lambda row: _quarantined(row).webhook, limit=limit, cursor=cursor)
+    return read_page(db, _LIST, conditions(filter), lambda row: quarantined_of(row).webhook, limit=limit, cursor=cursor)
 
 
 def conditions(filter: WebhookFilter) -> Conditions:
@@ -177,53 +138,3 @@ def key(db: sqlite3.Connection, name: str) -> bytes:
     db.execute(_MAKE_KEY, (name, secrets.token_bytes(32)))
     (found,) = db.execute(_KEY, (name,)).fetchone()
     return bytes(found)
-
-
-def _row(request: Quarantined) -> Row:
-    webhook = request.webhook
-    return (
-        webhook.id,
-        webhook.source,
-        micros(webhook.received_at),
-        webhook.method,
-        octets(webhook.path),
-        octets(webhook.query),
-        dumped(webhook.headers),
-        octets(webhook.reason or ""),
-        request.cause,
-        dumped(request.findings),
-        maybe_octets(request.lacking),
-        request.client,
-        int(request.proxied),
-        webhook.rules_version,
-        quarantined_size(webhook),
-        webhook.body,
-    )
-
-
-def _quarantined(row: Sequence[Any]) -> Quarantined:
-    (
-        id, source, received_at, method, path, query, headers, reason, cause, findings, lacking, client, proxied,
-        rules_version, _, body,
-    ) = row  # fmt: skip
-    webhook = Webhook(
-        id=id,
-        source=source,
-        received_at=moment(received_at),
-        method=method,
-        path=text(path),
-        query=text(query),
-        headers=tuple((name, value) for name, value in loaded(headers)),
-        body=body,
-        state=WebhookState.QUARANTINED,
-        reason=text(reason),
-        rules_version=rules_version,
-    )
-    return Quarantined(
-        webhook=webhook,
-        cause=cause,
-        findings=tuple(loaded(findings)),
-        lacking=maybe_text(lacking),
-        client=client,
-        proxied=bool(proxied),
-    )

@@ -8,7 +8,7 @@ from datetime import timedelta
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Command, CommandState, WebhookState
 from gateway.store import WITHDRAWN, Retranslation
-from gateway.store.arrivals import Again, Planned
+from gateway.store.arrivals import LEFT, Again, Planned
 from gateway.store.line import Ending, Line
 from gateway.store.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
 from gateway.store.sqlite import fetched
@@ -33,9 +33,6 @@ _WITHDRAW = """
 UPDATE commands SET state = 'cancelled', head = 0, blocked_by = NULL, due_at = NULL, reason = ?, finished_at = ?
 WHERE seq = ?
 """
-
-LEFT = frozenset({CommandState.DELIVERED, CommandState.DELIVERING, CommandState.UNKNOWN})
-"""What may have reached the customer is left alone."""
 
 
 def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retranslation | NotFound:

@@ -1,0 +1,183 @@
+"""Leasing commands to a dispatcher, and writing down what became of them.
+
+Gateways that claim at once skip what another one has locked, so that nobody waits and no command is leased twice. A
+claim may so find less than there is; who claimed the rest has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from gateway.model import FINAL_STATES, Command, CommandState
+from gateway.store import Claim, Claimed
+from gateway.store.governing import ended_as
+from gateway.store.leases import ROUNDS, Due, Result, consequences, is_late, late_because, leased, verdict_row
+from gateway.store.line import line_of
+from gateway.store.postgres.endings import ending_row, finish
+from gateway.store.postgres.line import hold, move_up, promote, release
+from gateway.store.postgres.rows import attempt_row, command
+from gateway.store.postgres.statements import Connection, ask, fetch, fetch_one, run, sql, write
+from gateway.store.postgres.terms import give_back, sendable
+from gateway.store.rows import Row, maybe_octets, micros, moment
+
+# Priorities are few and commands many: step from one to the next below it, and read only what is due within each.
+_PRIORITIES = """
+WITH RECURSIVE level (priority) AS (
+    SELECT max(priority) FROM commands_open WHERE state = 'pending' AND head AND destination = %(to)s
+    UNION ALL
+    SELECT (SELECT max(c.priority) FROM commands_open AS c
+            WHERE c.state = 'pending' AND c.head AND c.destination = %(to)s AND c.priority < level.priority)
+    FROM level WHERE level.priority IS NOT NULL)
+SELECT priority FROM level WHERE priority IS NOT NULL
+"""
+_DUE = sql("""
+SELECT seq, {command}, body FROM commands_open
+WHERE state = 'pending' AND head AND destination = %s AND priority = %s AND due_at <= %s
+ORDER BY due_at, seq LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+""")
+_LEASE = """
+UPDATE commands_open SET state = 'delivering', attempts = attempts + 1, lease = %s, leased_until = %s
+WHERE seq = ANY(%b::bigint[])
+"""
+
+_ABANDONED = sql("""
+SELECT seq, {command}, body FROM commands_open WHERE state = 'delivering' AND leased_until <= %s
+FOR NO KEY UPDATE SKIP LOCKED
+""")
+_TO_BE_LOOKED_UP = sql("""
+SELECT seq, {command}, body FROM commands_open WHERE state = 'unknown' AND due_at <= %s FOR NO KEY UPDATE SKIP LOCKED
+""")
+_TAKE_OVER = """
+UPDATE commands_open
+SET lease = %s, leased_until = %s, due_at = CASE state WHEN 'unknown' THEN %s ELSE due_at END
+WHERE seq = ANY(%b::bigint[])
+"""
+
+# In the order of the lines, as everybody who locks them.
+_IN_FORCE = sql("""
+SELECT v.number, c.seq, c.day
+FROM {v: number integer, id text, lease text} JOIN commands_open AS c ON c.id = v.id AND c.lease = v.lease
+ORDER BY c.destination, sha256(c.user_id) FOR NO KEY UPDATE OF c
+""")
+_RECORD = sql("""
+UPDATE commands_open AS c SET state = v.state, head = v.in_line = 1, reason = v.reason,
+    due_at = CASE WHEN v.stays THEN c.due_at ELSE v.due_at END, attempts = c.attempts - v.uncounted,
+    intilery_event_id = coalesce(v.event, c.intilery_event_id), finished_at = v.finished_at, lease = NULL,
+    leased_until = NULL
+FROM {v: seq bigint, state text, in_line integer, reason bytea, stays boolean, due_at bigint, uncounted integer, event bytea, finished_at bigint}
+WHERE c.seq = v.seq
+""")  # noqa: E501 - a table's columns stand in one line
+_INSERT_ATTEMPTS = sql("""
+INSERT INTO attempts (part, command_seq, {attempt})
+SELECT part, command_seq, {attempt} FROM {v: part integer, command_seq bigint, {typed attempt}}
+ON CONFLICT (command_seq, number, at, part) DO NOTHING
+""")
+
+_NEXT_DUE = """
+SELECT min(due_at) FROM (
+    SELECT min(due_at) AS due_at FROM commands_open
+    WHERE state = 'waiting' AND blocked_by IS NULL AND destination = %(to)s
+    UNION ALL
+    SELECT (SELECT min(c.due_at) FROM commands_open AS c
+            WHERE c.state = 'pending' AND c.head AND c.destination = %(to)s AND c.priority = level)
+    FROM unnest(%(priorities)s::integer[]) AS level) AS due
+"""
+
+
+async def claim(db: Connection, due: Due) -> Claimed:
+    """Lease what is due, expire what is too late."""
+    now = micros(due.now)
+    await promote(db, due.destination, now)
+    claims: list[Claim] = []
+    ended: list[Command] = []
+    for _ in range(ROUNDS):
+        found = await _find_due(db, due.destination, now, max(due.limit, 0) - len(claims))
+        late = [(seq, one) for seq, one in found if is_late(one, due.now)]
+        if late:
+            ended += await _expire(db, late, due.now)
+        intime = [(seq, one) for seq, one in found if not is_late(one, due.now)]
+        allowed, suppressed = await sendable(db, intime, due.now)
+        ended += suppressed
+        if allowed:
+            await run(db, _LEASE, (due.lease, micros(due.until), [seq for seq, _ in allowed]))
+        claims += [leased(waiting, due) for _, waiting in allowed]
+        if len(allowed) == len(found):
+            break
+    return Claimed(claims=tuple(claims), ended=tuple(ended))
+
+
+async def _find_due(db: Connection, destination: str, now: int, limit: int) -> list[tuple[int, Command]]:
+    found: list[tuple[int, Command]] = []
+    for priority in await _priorities(db, destination):
+        if len(found) >= limit:
+            break
+        due = await fetch(db, _DUE, (destination, priority, now, limit - len(found)))
+        found.extend((row[0], command(row[1:])) for row in due)
+    return found
+
+
+async def _priorities(db: Connection, destination: str) -> list[int]:
+    """Of the heads of lines, the highest first."""
+    return [priority for (priority,) in await fetch(db, _PRIORITIES, {"to": destination})]
+
+
+async def _expire(db: Connection, late: Sequence[tuple[int, Command]], now: datetime) -> list[Command]:
+    ended = [(seq, ended_as(one, CommandState.EXPIRED, late_because(one), now)) for seq, one in late]
+    await finish(db, [ending_row(seq, one) for seq, one in ended])
+    await give_back(db, [one.id for _, one in ended])
+    await hold(db, [(one.id, one.state, one.reason) for _, one in ended])
+    await move_up(db, [line_of(one) for _, one in ended])
+    return [one for _, one in ended]
+
+
+async def recover(db: Connection, due: Due) -> list[Claim]:
+    """Take over what is on its way under a lease that is over, and what is to be looked up.
+
+    A lease of a gateway that is gone is waited out: another gateway can't know that it is gone.
+    """
+    now, until = micros(due.now), micros(due.until)
+    found = await fetch(db, _ABANDONED, (now,)) + await fetch(db, _TO_BE_LOOKED_UP, (now,))
+    if found:
+        await run(db, _TAKE_OVER, (due.lease, until, until, [row[0] for row in found]))
+    return [Claim(command=command(row[1:]), lease=due.lease, leased_until=due.until) for row in found]
+
+
+async def record(db: Connection, results: Sequence[Result], *, gap: timedelta) -> list[bool]:
+    """Write attempts and verdicts of those whose lease is in force; let the next in line move up."""
+    asked = [(number, result.claim.command.id, result.claim.lease) for number, result in enumerate(results)]
+    numbers: dict[int, int] = {}
+    days: dict[int, int] = {}
+    for number, seq, day in sorted(await ask(db, _IN_FORCE, asked)):
+        numbers.setdefault(seq, number)  # a second result under one lease comes too late
+        days[seq] = day
+    written = [(seq, results[number]) for seq, number in numbers.items()]
+    staying: list[Row] = []
+    ending: list[Row] = []
+    for seq, result in written:
+        row = verdict_row(seq, result)
+        _, state, in_line, reason, stays, due_at, uncounted, event, finished_at = row
+        event = maybe_octets(event)
+        if result.verdict.state in FINAL_STATES:
+            ending.append((seq, state, reason, uncounted, event, finished_at))
+        else:
+            staying.append((seq, state, in_line, reason, stays, due_at, uncounted, event, finished_at))
+    attempts = [(days[seq], seq, *attempt_row(result.attempt)) for seq, result in written if result.attempt is not None]
+    await write(db, _INSERT_ATTEMPTS, attempts)
+    await write(db, _RECORD, staying)
+    await finish(db, ending)
+    after = consequences(result for _, result in written)
+    for now, ids in after.accepted.items():
+        await release(db, ids, micros(now + gap))
+    await give_back(db, after.given_back)
+    await hold(db, after.endings)
+    await move_up(db, after.left)
+    recorded = frozenset(numbers.values())
+    return [number in recorded for number in range(len(results))]
+
+
+async def next_due(db: Connection, destination: str) -> datetime | None:
+    """When the next command of ``destination`` may be claimed."""
+    asked = {"to": destination, "priorities": await _priorities(db, destination)}
+    found = await fetch_one(db, _NEXT_DUE, asked)
+    return None if found is None or found[0] is None else moment(found[0])

