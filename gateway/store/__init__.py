@@ -498,9 +498,10 @@ class Store(Protocol):
         ``default``) and whose commands are all final: with bodies, answers that were fetched, commands and attempts.
 
         A store may keep what is over until its day (UTC) is over for it too: SQLite takes it out to the microsecond,
-        PostgreSQL by the day. What is not final stays whole. Dedup keys and ``once`` claims stay while they are in force: until their time,
-        a claim without one for ever, a key without one for as long as its webhook is kept. Versions of the rules go
-        that were last served before the longest retention and that no webhook names. With ``dry_run`` it only counts.
+        PostgreSQL by the day. What is not final stays whole. Dedup keys and ``once`` claims stay while they are in
+        force: until their time, a claim without one for ever, a key without one for as long as its webhook is kept.
+        Versions of the rules go that were last served before the longest retention and that no webhook names. With
+        ``dry_run`` it only counts.
 
         What is in quarantine goes when it was received longer ago than ``quarantined``, or than its source's retention
         where that is shorter; with None it stays.

@@ -27,9 +27,12 @@ from gateway.store import (
     Claim,
     Claimed,
     CommandFilter,
+    Foreseen,
     Found,
     Markers,
     Page,
+    Pause,
+    PauseScope,
     Pruned,
     QuarantineCount,
     Quarantined,
@@ -60,6 +63,7 @@ from gateway.store.postgres import (
     lists,
     markers,
     parts,
+    pauses,
     pruning,
     quarantine,
     replays,
@@ -79,6 +83,7 @@ from gateway.store.replayed import ReplayNoted
 from gateway.store.rows import micros
 from gateway.store.served import Serving
 from gateway.store.shadowed import ShadowNoted
+from gateway.store.turns import Turns
 
 T = TypeVar("T")
 
@@ -113,6 +118,7 @@ class PostgresStore:
         """The days that are known to have tables."""
         slot = secrets.randbelow(versions.SLOTS)
         self._write_arrivals = partial(write_arrivals, gap=identify_gap, slot=slot)
+        self._claim = _one_by_one(partial(claims.claim, turns=Turns(), gap=identify_gap))
         self._record = partial(claims.record, gap=identify_gap)
         self._act = _one_by_one(partial(acts.act, gap=identify_gap))
         self._retranslate = _one_by_one(partial(retranslate, gap=identify_gap, slot=slot))
@@ -235,8 +241,10 @@ class PostgresStore:
         while one.whole:
             if ids := await read(pruning.unfinished, one.part):
                 await house.submit(_move_out, pruning.Doomed(part=one.part, ids=ids))
-            elif (gone := await house.submit(_drop_day, one.part)) is not None:
-                return gone
+            else:
+                dropped: Pruned | None = await house.submit(_drop_day, one.part)
+                if dropped is not None:
+                    return dropped
         pruned, place = Pruned(), 0
         for source in one.sources:
             while found := await read(pruning.look, one, source, place):
@@ -297,7 +305,7 @@ class PostgresStore:
         connections = self._open()
         token = f"{connections.lease}-{next(self._leases)}"
         due = Due(destination=destination, limit=limit, lease=token, until=now + lease, now=now)
-        claiming = connections.delivery.submit(_claim, due)
+        claiming = connections.delivery.submit(self._claim, due)
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -326,11 +334,23 @@ class PostgresStore:
         asked = Asked(act=act, ids=tuple(dict.fromkeys(ids)), now=now, skip=skip, priority=priority)
         return await self._open().delivery.submit(self._act, asked)
 
-    async def next_due(self, destination: str) -> datetime | None:
-        return await self._open().reader.read(claims.next_due, destination)
+    async def next_due(self, destination: str, *, paused: bool = False) -> datetime | None:
+        return await self._open().reader.read(claims.next_due, destination, paused)
 
     async def backlog(self) -> dict[str, dict[CommandState, int]]:
         return await self._open().reader.read(lists.count_backlog)
+
+    async def pause(self, pause: Pause) -> None:
+        await self._open().delivery.submit(_pause, pause)
+
+    async def resume(self, scope: PauseScope, name: str, *, automatic: bool = False) -> bool:
+        return await self._open().delivery.submit(_resume, (scope, name, automatic))
+
+    async def pauses(self) -> Sequence[Pause]:
+        return await self._open().reader.read(pauses.list_pauses)
+
+    async def foresee(self, scope: PauseScope, name: str, *, now: datetime) -> Sequence[Foreseen]:
+        return await self._open().reader.read(pauses.foresee, scope, name, now)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -447,7 +467,8 @@ _key = _one_by_one(quarantine.key)
 _begin_replay = _one_by_one(replays.begin)
 _note_replay = _one_by_one(replays.note)
 _note_shadow = _one_by_one(shadows.note)
-_claim = _one_by_one(claims.claim)
+_pause = _one_by_one(pauses.pause)
+_resume = _one_by_one(pauses.resume)
 _recover = _one_by_one(claims.recover)
 _remember_rules = _one_by_one(versions.remember)
 

@@ -17,7 +17,7 @@ from gateway.store.postgres.endings import ending_row, finish, reopen
 from gateway.store.postgres.line import hold, move_up, release
 from gateway.store.postgres.reception import find_identify
 from gateway.store.postgres.rows import OPEN, command
-from gateway.store.postgres.statements import Connection, fetch, fetch_one, run, sql
+from gateway.store.postgres.statements import Connection, fetch, run, sql
 from gateway.store.postgres.terms import claim_once, give_back, once_claims
 from gateway.store.rows import maybe_octets, micros, octets
 
@@ -35,10 +35,6 @@ SELECT seq, {command}, body FROM commands_open
 WHERE webhook_id = %s AND after_id = %s AND state = 'held' AND substr(reason, 1, %s) = %s ORDER BY seq
 FOR NO KEY UPDATE
 """)
-_MAYBE_REACHED = """
-SELECT 1 FROM attempts AS a JOIN commands_open AS c ON c.seq = a.command_seq AND c.day = a.part
-WHERE c.seq = %s AND a.outcome = 'unknown' LIMIT 1
-"""
 # Who is looked up stands at the head of the line and stays there while it is pending.
 _WRITE = """
 UPDATE commands_open SET state = %s, head = head AND %s = 'pending', blocked_by = %s, due_at = %s,
@@ -72,7 +68,7 @@ async def act(db: Connection, asked: Asked, *, gap: timedelta) -> Acted:
             refused.append((one.id, reason))
         else:
             raise Conflict(reason)
-    await move_up(db, [line_of(one) for one in done])
+    await move_up(db, [line_of(one) for one in done], micros(asked.now))
     return Acted(done=tuple(done), refused=tuple(refused))
 
 
@@ -106,15 +102,13 @@ async def _do(db: Connection, part: int, seq: int, one: Command, asked: Asked, *
         await claim_once(db, claims)
         await _write(db, seq, changed, place, now)
     else:
-        reached = await fetch_one(db, _MAYBE_REACHED, (seq,)) is not None
         await finish(db, [ending_row(seq, changed)])
         if asked.act is Act.DELIVERED:
             await release(db, [one.id], micros(now + gap))
             for dependent_seq, dependent in await _held_for(db, one):
                 await _let_go(db, dependent_seq, dependent, now, gap=gap)
         else:
-            if not reached:
-                await give_back(db, [one.id])
+            await give_back(db, [one.id])
             await hold(db, [(one.id, CommandState.CANCELLED, changed.reason)])
     assert (changed.state in FINAL_STATES) == (place is None)
     return changed

@@ -6,34 +6,52 @@ claim may so find less than there is; who claimed the rest has it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from itertools import groupby
+from operator import attrgetter
 
 from gateway.model import FINAL_STATES, Command, CommandState
 from gateway.store import Claim, Claimed
 from gateway.store.governing import ended_as
 from gateway.store.leases import ROUNDS, Due, Result, consequences, is_late, late_because, leased, verdict_row
 from gateway.store.line import line_of
+from gateway.store.paused import Queue, Standing
+from gateway.store.postgres import pauses
 from gateway.store.postgres.endings import ending_row, finish
+from gateway.store.postgres.identified import forget, remember
 from gateway.store.postgres.line import hold, move_up, promote, release
 from gateway.store.postgres.rows import attempt_row, command
-from gateway.store.postgres.statements import Connection, ask, fetch, fetch_one, run, sql, write
+from gateway.store.postgres.statements import Connection, ask, fetch, fetch_each, run, sql, write
 from gateway.store.postgres.terms import give_back, sendable
-from gateway.store.rows import Row, maybe_octets, micros, moment
+from gateway.store.rows import DUE_AT, Row, maybe_octets, micros, moment
+from gateway.store.turns import Turns
 
-# Priorities are few and commands many: step from one to the next below it, and read only what is due within each.
-_PRIORITIES = """
-WITH RECURSIVE level (priority) AS (
-    SELECT max(priority) FROM commands_open WHERE state = 'pending' AND head AND destination = %(to)s
+# The queues: what one rule has in front in one priority, the highest priority first, each with the time of its first.
+# There are few of them, and commands are many: step from the first of one to the first of the next.
+_QUEUES = """
+WITH RECURSIVE first (seq) AS (
+    (SELECT seq FROM commands_open WHERE state = 'pending' AND head AND destination = %(to)s
+     ORDER BY priority DESC, source, rule, due_at, seq LIMIT 1)
     UNION ALL
-    SELECT (SELECT max(c.priority) FROM commands_open AS c
-            WHERE c.state = 'pending' AND c.head AND c.destination = %(to)s AND c.priority < level.priority)
-    FROM level WHERE level.priority IS NOT NULL)
-SELECT priority FROM level WHERE priority IS NOT NULL
+    SELECT coalesce(
+        (SELECT n.seq FROM commands_open AS n WHERE n.state = 'pending' AND n.head
+            AND n.destination = %(to)s AND n.priority = c.priority AND n.source = c.source AND n.rule > c.rule
+            ORDER BY n.rule, n.due_at, n.seq LIMIT 1),
+        (SELECT n.seq FROM commands_open AS n WHERE n.state = 'pending' AND n.head
+            AND n.destination = %(to)s AND n.priority = c.priority AND n.source > c.source
+            ORDER BY n.source, n.rule, n.due_at, n.seq LIMIT 1),
+        (SELECT n.seq FROM commands_open AS n WHERE n.state = 'pending' AND n.head
+            AND n.destination = %(to)s AND n.priority < c.priority
+            ORDER BY n.priority DESC, n.source, n.rule, n.due_at, n.seq LIMIT 1))
+    FROM first JOIN commands_open AS c ON c.seq = first.seq)
+SELECT c.priority, c.source, c.rule, c.due_at FROM first JOIN commands_open AS c ON c.seq = first.seq
+ORDER BY c.priority DESC
 """
 _DUE = sql("""
 SELECT seq, {command}, body FROM commands_open
-WHERE state = 'pending' AND head AND destination = %s AND priority = %s AND due_at <= %s
+WHERE state = 'pending' AND head AND destination = %s AND priority = %s AND source = %s AND rule = %s AND due_at <= %s
+    AND (due_at, seq) > (%s, %s)
 ORDER BY due_at, seq LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
 """)
 _LEASE = """
@@ -74,52 +92,75 @@ SELECT part, command_seq, {attempt} FROM {v: part integer, command_seq bigint, {
 ON CONFLICT (command_seq, number, at, part) DO NOTHING
 """)
 
-_NEXT_DUE = """
-SELECT min(due_at) FROM (
-    SELECT min(due_at) AS due_at FROM commands_open
-    WHERE state = 'waiting' AND blocked_by IS NULL AND destination = %(to)s
-    UNION ALL
-    SELECT (SELECT min(c.due_at) FROM commands_open AS c
-            WHERE c.state = 'pending' AND c.head AND c.destination = %(to)s AND c.priority = level)
-    FROM unnest(%(priorities)s::integer[]) AS level) AS due
+_NEXT_WAITING = """
+SELECT min(due_at) FROM commands_open WHERE state = 'waiting' AND blocked_by IS NULL AND destination = %s
 """
 
 
-async def claim(db: Connection, due: Due) -> Claimed:
+async def claim(db: Connection, due: Due, *, turns: Turns, gap: timedelta) -> Claimed:
     """Lease what is due, expire what is too late."""
     now = micros(due.now)
+    standing = await pauses.standing(db)
+    if standing.stops(due.destination):
+        return Claimed()
     await promote(db, due.destination, now)
+    if over := standing.over():
+        await pauses.join_again(db, due.destination, over, now)
     claims: list[Claim] = []
     ended: list[Command] = []
     for _ in range(ROUNDS):
-        found = await _find_due(db, due.destination, now, max(due.limit, 0) - len(claims))
+        queues = await _going(db, due.destination, standing, now)
+        found = await _find_due(db, due.destination, queues, now, max(due.limit, 0) - len(claims), turns)
         late = [(seq, one) for seq, one in found if is_late(one, due.now)]
         if late:
             ended += await _expire(db, late, due.now)
         intime = [(seq, one) for seq, one in found if not is_late(one, due.now)]
-        allowed, suppressed = await sendable(db, intime, due.now)
+        allowed, suppressed = await sendable(db, intime, due.now, gap=gap)
         ended += suppressed
         if allowed:
             await run(db, _LEASE, (due.lease, micros(due.until), [seq for seq, _ in allowed]))
+            await forget(db, (one for _, one in allowed))
         claims += [leased(waiting, due) for _, waiting in allowed]
         if len(allowed) == len(found):
             break
     return Claimed(claims=tuple(claims), ended=tuple(ended))
 
 
-async def _find_due(db: Connection, destination: str, now: int, limit: int) -> list[tuple[int, Command]]:
+async def _going(db: Connection, destination: str, standing: Standing, now: int) -> list[Queue]:
+    """The queues that may leave; those that are paused step out of their lines."""
+    queues = await _queues(db, destination)
+    going, paused = standing.part(queues)
+    if paused:
+        await pauses.step_out(db, destination, paused, now)
+        going, _ = standing.part(await _queues(db, destination))
+    return going
+
+
+async def _find_due(
+    db: Connection, destination: str, queues: Iterable[Queue], now: int, limit: int, turns: Turns
+) -> list[tuple[int, Command]]:
+    """At most ``limit`` that are due: the highest priority first, and within it as ``turns`` deals them out."""
     found: list[tuple[int, Command]] = []
-    for priority in await _priorities(db, destination):
-        if len(found) >= limit:
-            break
-        due = await fetch(db, _DUE, (destination, priority, now, limit - len(found)))
-        found.extend((row[0], command(row[1:])) for row in due)
+    for priority, level in groupby(queues, attrgetter("priority")):
+        # Where each queue goes on: behind what was found in it.
+        open_ = {(queue.source, queue.rule): (-1, -1) for queue in level if queue.due_at <= now}
+        while open_ and len(found) < limit:
+            shares = turns.deal(destination, open_, limit - len(found))
+            asked = [
+                (_DUE, (destination, priority, *queue, now, *open_[queue], share)) for queue, share in shares.items()
+            ]
+            for (queue, share), rows in zip(shares.items(), await fetch_each(db, asked), strict=True):
+                found.extend((row[0], command(row[1:])) for row in rows)
+                if len(rows) < share:
+                    del open_[queue]
+                else:
+                    open_[queue] = (rows[-1][1 + DUE_AT], rows[-1][0])
     return found
 
 
-async def _priorities(db: Connection, destination: str) -> list[int]:
-    """Of the heads of lines, the highest first."""
-    return [priority for (priority,) in await fetch(db, _PRIORITIES, {"to": destination})]
+async def _queues(db: Connection, destination: str) -> list[Queue]:
+    """Of the heads of lines, the highest priority first."""
+    return [Queue(*row) for row in await fetch(db, _QUEUES, {"to": destination})]
 
 
 async def _expire(db: Connection, late: Sequence[tuple[int, Command]], now: datetime) -> list[Command]:
@@ -127,7 +168,7 @@ async def _expire(db: Connection, late: Sequence[tuple[int, Command]], now: date
     await finish(db, [ending_row(seq, one) for seq, one in ended])
     await give_back(db, [one.id for _, one in ended])
     await hold(db, [(one.id, one.state, one.reason) for _, one in ended])
-    await move_up(db, [line_of(one) for _, one in ended])
+    await move_up(db, [line_of(one) for _, one in ended], micros(now))
     return [one for _, one in ended]
 
 
@@ -169,15 +210,20 @@ async def record(db: Connection, results: Sequence[Result], *, gap: timedelta) -
     after = consequences(result for _, result in written)
     for now, ids in after.accepted.items():
         await release(db, ids, micros(now + gap))
+    await remember(db, after.identified)
     await give_back(db, after.given_back)
     await hold(db, after.endings)
-    await move_up(db, after.left)
+    await move_up(db, after.left, micros(max(result.now for result in results)))
     recorded = frozenset(numbers.values())
     return [number in recorded for number in range(len(results))]
 
 
-async def next_due(db: Connection, destination: str) -> datetime | None:
-    """When the next command of ``destination`` may be claimed."""
-    asked = {"to": destination, "priorities": await _priorities(db, destination)}
-    found = await fetch_one(db, _NEXT_DUE, asked)
-    return None if found is None or found[0] is None else moment(found[0])
+async def next_due(db: Connection, destination: str, paused: bool) -> datetime | None:
+    """When the next command of ``destination`` may be claimed. What is paused counts until it has left its line."""
+    standing = await pauses.standing(db)
+    if not paused and standing.stops(destination):
+        return None
+    due = [queue.due_at for queue in await _queues(db, destination)]
+    due += await pauses.due_again(db, destination, standing.parked if paused else standing.over())
+    due += [due_at for (due_at,) in await fetch(db, _NEXT_WAITING, (destination,)) if due_at is not None]
+    return moment(min(due)) if due else None

@@ -41,15 +41,18 @@ WHERE NOT EXISTS (
     SELECT FROM commands_open AS head
     WHERE head.destination = v.destination AND sha256(head.user_id) = sha256(v.user_id) AND head.head)
 """)
-_MOVE_UP = "UPDATE commands_open SET head = true WHERE seq = ANY(%b::bigint[]) AND state = 'pending' AND NOT head"
-
-_JOIN = """
-UPDATE commands_open SET state = 'pending' WHERE seq IN (
-    SELECT seq FROM commands_open
-    WHERE state = 'waiting' AND blocked_by IS NULL AND destination = %s AND due_at <= %s
-    ORDER BY due_at LIMIT %s FOR UPDATE SKIP LOCKED)
-RETURNING user_id
+# It is due from now on, not from long ago: else a customer with many would always be before those with one.
+_MOVE_UP = """
+UPDATE commands_open SET head = true, due_at = greatest(due_at, %s)
+WHERE seq = ANY(%b::bigint[]) AND state = 'pending' AND NOT head
 """
+
+_DUE_TO_JOIN = """
+SELECT seq, user_id FROM commands_open
+WHERE state = 'waiting' AND blocked_by IS NULL AND destination = %s AND due_at <= %s
+ORDER BY due_at LIMIT %s FOR NO KEY UPDATE SKIP LOCKED
+"""
+_JOIN = "UPDATE commands_open SET state = 'pending' WHERE seq = ANY(%b::bigint[])"
 
 # Both its own time and the gap after its identify must have passed.
 _RELEASE = """
@@ -58,7 +61,7 @@ WHERE blocked_by = ANY(%s::text[])
 """
 _HOLD = sql("""
 UPDATE commands_open AS c SET state = 'held', blocked_by = NULL, due_at = NULL, reason = v.reason
-FROM {v: id text, reason bytea} WHERE c.blocked_by = v.id
+FROM {v: id text, reason bytea} WHERE c.blocked_by = v.id COLLATE "C"
 """)
 
 
@@ -67,22 +70,27 @@ async def taken(db: Connection, lines: Iterable[Line]) -> set[Line]:
     return {(destination, user_id) for destination, user_id in await ask(db, _TAKEN, sorted(set(lines)))}
 
 
-async def move_up(db: Connection, lines: Iterable[Line]) -> None:
-    """Where a line has nobody at its head, put the first of those behind there."""
+async def move_up(db: Connection, lines: Iterable[Line], now: int) -> None:
+    """Where a line has nobody at its head, put the first of those behind there. It is due at ``now``, or later."""
     rows = sorted(set(lines))
     while found := await ask(db, _NEXT, rows):
         seqs = [seq for (seq,) in found]
-        if await touched(db, _MOVE_UP, [seqs]) == len(seqs):
+        if await touched(db, _MOVE_UP, (now, seqs)) == len(seqs):
             return
         # One of them was cancelled meanwhile: another is the first now.
 
 
 async def promote(db: Connection, destination: str, now: int) -> None:
     """Let those join their lines whose time has come."""
-    joined = await fetch(db, _JOIN, (destination, now, PROMOTED_AT_ONCE))
-    if joined:
-        lines = {(destination, user_id) for (user_id,) in joined}
-        await move_up(db, lines - await taken(db, lines))
+    if due := await fetch(db, _DUE_TO_JOIN, (destination, now, PROMOTED_AT_ONCE)):
+        await join(db, destination, due, now)
+
+
+async def join(db: Connection, destination: str, waiting: Sequence[Row], now: int) -> None:
+    """Put these, by ``seq`` and customer, into their lines."""
+    await run(db, _JOIN, [[seq for seq, _ in waiting]])
+    lines = {(destination, user_id) for _, user_id in waiting}
+    await move_up(db, lines - await taken(db, lines), now)
 
 
 async def release(db: Connection, identifies: Sequence[str], due_at: int) -> None:

@@ -18,7 +18,7 @@ from psycopg import sql as identifiers
 from gateway.store import Pruned
 from gateway.store.postgres.parts import PARTED, existing, table_of
 from gateway.store.postgres.rows import DAY, KEPT, day_of
-from gateway.store.postgres.statements import Connection, fetch, fetch_one, run, touched
+from gateway.store.postgres.statements import Connection, fetch, fetch_each, fetch_one, run, touched
 from gateway.store.rows import micros
 
 PAGE = 500
@@ -128,6 +128,11 @@ _DROP_USES = """
 DELETE FROM uses WHERE (scope, key, command_id) IN (
     SELECT scope, key, command_id FROM uses WHERE until <= %s LIMIT %s FOR UPDATE SKIP LOCKED)
 """
+_EXPIRED_IDENTIFIED = "SELECT count(*) FROM identified WHERE until <= %s"
+_DROP_IDENTIFIED = """
+DELETE FROM identified WHERE (destination, customer) IN (
+    SELECT destination, customer FROM identified WHERE until <= %s LIMIT %s FOR UPDATE SKIP LOCKED)
+"""
 _OLD_VERSIONS = f"""
 SELECT v.version FROM rules_versions AS v
 WHERE v.loaded_at < %(before)s
@@ -177,9 +182,7 @@ async def past(db: Connection, *, now: datetime, default: timedelta, by_source: 
         over = {source: at for source, at in before.items() if part == KEPT or (part + 1) * DAY <= at}
         if over:
             found.append(Past(part=part, sources=over, whole=part != KEPT and len(over) == len(before)))
-        elif (
-            not before and part != KEPT and (part + 1) * DAY <= micros(now - max(default, *by_source.values(), default))
-        ):
+        elif not before and part != KEPT and (part + 1) * DAY <= longest:
             found.append(Past(part=part, sources={}, whole=True))
     return found
 
@@ -250,10 +253,9 @@ def portions(found: Sequence[tuple[int, str]], part: int, *, size: int = 100) ->
 
 async def count_expired(db: Connection, now: int) -> Pruned:
     """Keys that are in force no more."""
-    keys, claims = await fetch_one(db, _EXPIRED_KEYS, (now,)), await fetch_one(db, _EXPIRED_CLAIMS, (now,))
-    assert keys is not None
-    assert claims is not None
-    return Pruned(dedup_keys=keys[0], once_claims=claims[0])
+    asked = (_EXPIRED_KEYS, _EXPIRED_CLAIMS, _EXPIRED_IDENTIFIED)
+    keys, claims, identified = (rows[0][0] for rows in await fetch_each(db, [(query, (now,)) for query in asked]))
+    return Pruned(dedup_keys=keys, once_claims=claims + identified)
 
 
 async def drop_expired(db: Connection, now: int) -> tuple[Pruned, bool]:
@@ -261,7 +263,8 @@ async def drop_expired(db: Connection, now: int) -> tuple[Pruned, bool]:
     keys = await touched(db, _DROP_KEYS, (now, KEYS))
     claims = await touched(db, _DROP_CLAIMS, (now, KEYS))
     uses = await touched(db, _DROP_USES, (now, KEYS))
-    return Pruned(dedup_keys=keys, once_claims=claims), KEYS in (keys, claims, uses)
+    identified = await touched(db, _DROP_IDENTIFIED, (now, KEYS))
+    return Pruned(dedup_keys=keys, once_claims=claims + identified), KEYS in (keys, claims, uses, identified)
 
 
 async def old_versions(db: Connection, before: int) -> list[str]:

@@ -105,7 +105,7 @@ async def retranslate(db: Connection, again: Again, *, gap: timedelta, slot: int
     await give_back(db, withdrawn)
     # Those who were there move up before the new ones join behind them.
     await hold(db, endings)
-    await move_up(db, lines)
+    await move_up(db, lines, micros(again.now))
     ended += await insert_commands(db, created, beside=beside, days={arrival.webhook_id: day}, gap=gap)
     return Retranslation(
         created=tuple(planned.command.id for planned in created),

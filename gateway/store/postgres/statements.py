@@ -88,6 +88,15 @@ async def fetch_one(db: Connection, query: str, parameters: Parameters = ()) -> 
     return row
 
 
+async def fetch_each(db: Connection, queries: Sequence[tuple[str, Parameters]]) -> list[list[Row]]:
+    """The rows of several queries; in a pipeline they are on their way together."""
+    cursors = []
+    for query, parameters in queries:
+        cursors.append(db.cursor(binary=True))
+        await cursors[-1].execute(query, parameters)
+    return [await cursor.fetchall() for cursor in cursors]
+
+
 async def ask(db: Connection, query: str, rows: Sequence[Row]) -> list[Row]:
     """The rows of a query over a table of parameters."""
     return await fetch(db, query, columns_of(rows)) if rows else []

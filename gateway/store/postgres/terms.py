@@ -1,4 +1,5 @@
-"""What a rule says of how often, to whom and when, enforced where it is remembered: once, names, limits, quiet hours.
+"""What a rule says of how often, to whom and when, enforced where it is remembered: once, names, limits, quiet hours,
+identifies that say the same.
 
 Several gateways may ask for the same key at once. A key that somebody has is locked before it is looked at; one that
 nobody has is inserted, and where another gateway was quicker the transaction is run again and finds it taken. The uses
@@ -8,7 +9,7 @@ of a limit are counted under an advisory lock of its key, since there is no row 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from gateway.model import Command, CommandState
 from gateway.store.governing import (
@@ -26,9 +27,10 @@ from gateway.store.governing import (
 from gateway.store.line import Line, line_of
 from gateway.store.postgres.endings import ending_row, finish
 from gateway.store.postgres.errors import Met
-from gateway.store.postgres.line import hold, move_up
+from gateway.store.postgres.identified import needless_of
+from gateway.store.postgres.line import hold, move_up, release
 from gateway.store.postgres.rows import command, digest
-from gateway.store.postgres.statements import Connection, ask, fetch_one, run, sql, touched, write
+from gateway.store.postgres.statements import Connection, ask, fetch, fetch_one, run, sql, touched, write
 from gateway.store.rows import Row, micros, octets
 from gateway.terms import Cancellation, Limit
 
@@ -47,6 +49,14 @@ _CLAIM_OVER = sql("""
 UPDATE once AS o SET command_id = v.command_id, until = v.until
 FROM {v: scope text, key bytea, command_id text, until bigint} WHERE o.scope = v.scope AND o.key = v.key
 """)
+_HAVING = """
+SELECT command_id FROM once WHERE command_id = ANY(%(ids)s::text[])
+UNION SELECT command_id FROM uses WHERE command_id = ANY(%(ids)s::text[])
+"""
+_MAYBE_REACHED = """
+SELECT c.id FROM commands AS c WHERE c.id = ANY(%s::text[]) AND EXISTS (
+    SELECT FROM attempts AS a WHERE a.part = c.day AND a.command_seq = c.seq AND a.outcome = 'unknown')
+"""
 _GIVE_BACK = "DELETE FROM once WHERE command_id = ANY(%s::text[])"
 _UNUSE = "DELETE FROM uses WHERE command_id = ANY(%s::text[])"
 
@@ -90,10 +100,14 @@ async def claim_once(db: Connection, claims: OnceClaims) -> None:
 
 
 async def give_back(db: Connection, ids: Sequence[str]) -> None:
-    """Free the once keys and the counted uses of commands that never reached anybody."""
-    if ids:
-        await run(db, _GIVE_BACK, [list(ids)])
-        await run(db, _UNUSE, [list(ids)])
+    """Free the once keys and the counted uses of commands that end undelivered; not of those with an attempt whose
+    outcome is unknown, for they may have reached the customer."""
+    having = [id for (id,) in await fetch(db, _HAVING, {"ids": list(ids)})] if ids else []
+    if having:
+        reached = {id for (id,) in await fetch(db, _MAYBE_REACHED, (having,))}
+        free = [id for id in having if id not in reached]
+        await run(db, _GIVE_BACK, [free])
+        await run(db, _UNUSE, [free])
 
 
 async def cancel(db: Connection, cancellation: Cancellation, now: datetime, *, of: str) -> None:
@@ -155,11 +169,11 @@ async def _withdraw(db: Connection, id: str, reason: str, now: datetime) -> None
     await finish(db, [ending_row(seq, withdrawn)])
     await give_back(db, [withdrawn.id])
     await hold(db, [(withdrawn.id, CommandState.CANCELLED, reason)])
-    await move_up(db, [line_of(withdrawn)])
+    await move_up(db, [line_of(withdrawn)], micros(now))
 
 
 async def sendable(
-    db: Connection, due: Sequence[tuple[int, Command]], now: datetime
+    db: Connection, due: Sequence[tuple[int, Command]], now: datetime, *, gap: timedelta
 ) -> tuple[list[tuple[int, Command]], list[Command]]:
     """Those of what is due that may leave now, and those that are suppressed; the rest waits for the morning."""
     allowed: list[tuple[int, Command]] = []
@@ -167,6 +181,7 @@ async def sendable(
     over: list[Row] = []
     left: list[Line] = []
     suppressed: list[Command] = []
+    let_go: list[Command] = []
     limits = {_lock_of(one.limit) for _, one in due if one.limit is not None}
     if limits:
         await run(db, _LOCK_LIMITS, [sorted(limits)])
@@ -175,6 +190,12 @@ async def sendable(
         if wakes is not None:
             sleeping.append((seq, micros(wakes), octets(QUIET)))
             left.append(line_of(one))
+        elif (said := await needless_of(db, one, now)) is not None:
+            not_sent, accepted_at = said
+            over.append(ending_row(seq, not_sent))
+            left.append(line_of(one))
+            let_go.append(not_sent)
+            await release(db, [one.id], micros(accepted_at + gap))
         elif one.limit is not None and (reason := await _over(db, one.limit, one.id, now)) is not None:
             suppressed.append(ended_as(one, CommandState.SUPPRESSED, reason, now))
             over.append(ending_row(seq, suppressed[-1]))
@@ -184,10 +205,11 @@ async def sendable(
     await write(db, _QUIET, sleeping)
     if over:
         await finish(db, over)
+        # What waits for a needless identify was let go; what waits for another is held.
         await give_back(db, [one.id for one in suppressed])
         await hold(db, [(one.id, one.state, one.reason) for one in suppressed])
-    await move_up(db, left)
-    return allowed, suppressed
+    await move_up(db, left, micros(now))
+    return allowed, suppressed + let_go
 
 
 def _key(limit: Limit) -> tuple[str, bytes]:

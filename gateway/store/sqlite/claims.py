@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
-from typing import NamedTuple
 
 import msgspec
 
@@ -16,6 +15,7 @@ from gateway.store import Claim, Claimed
 from gateway.store.governing import ended_as
 from gateway.store.leases import ROUNDS, Due, Result, consequences, is_late, late_because, leased, verdict_row
 from gateway.store.line import line_of
+from gateway.store.paused import Queue, Standing
 from gateway.store.rows import (
     ATTEMPT_COLUMNS,
     COMMAND_COLUMNS,
@@ -103,16 +103,6 @@ WHERE state = 'waiting' AND blocked_by IS NULL AND destination = ?
 """
 
 
-class Queue(NamedTuple):
-    """What one rule has at the heads of lines in one priority."""
-
-    priority: int
-    source: str
-    rule: str
-    due_at: int
-    """Of its first, in microseconds."""
-
-
 def claim(db: sqlite3.Connection, due: Due, *, turns: Turns, gap: timedelta) -> Claimed:
     """Lease what is due, expire what is too late."""
     now = micros(due.now)
@@ -145,21 +135,12 @@ def claim(db: sqlite3.Connection, due: Due, *, turns: Turns, gap: timedelta) -> 
     return Claimed(claims=tuple(claims), ended=tuple(ended))
 
 
-def _going(db: sqlite3.Connection, destination: str, standing: pauses.Standing, now: int) -> list[Queue]:
+def _going(db: sqlite3.Connection, destination: str, standing: Standing, now: int) -> list[Queue]:
     """The queues that may leave; those that are paused step out of their lines."""
-    queues = _queues(db, destination)
-    if not standing.paused:
-        return queues
-    going: list[Queue] = []
-    paused: list[tuple[int, str, str, str, str]] = []
-    for queue in queues:
-        if (pause := standing.of(queue.source, queue.rule)) is None:
-            going.append(queue)
-        else:
-            paused.append((queue.priority, queue.source, queue.rule, *pause))
+    going, paused = standing.part(_queues(db, destination))
     if paused:
         pauses.step_out(db, destination, paused, now)
-        going = [queue for queue in _queues(db, destination) if standing.of(queue.source, queue.rule) is None]
+        going, _ = standing.part(_queues(db, destination))
     return going
 
 

@@ -15,12 +15,10 @@ from datetime import datetime
 import msgspec
 
 from gateway.store import Foreseen, Pause, PauseScope
-from gateway.store.rows import Row, maybe_octets, maybe_text, micros, moment, octets, text
+from gateway.store.paused import AT_ONCE, Standing, pause_of, pause_row
+from gateway.store.rows import Row, micros, octets
 from gateway.store.sqlite.line import join, move_up
 from gateway.store.sqlite.values import write
-
-AT_ONCE = 1000
-"""How many step out of their lines, or join them again, in one claim."""
 
 _PAUSE = """
 INSERT INTO pauses (scope, name, automatic, since, by, reason) VALUES (?, ?, ?, ?, ?, ?)
@@ -72,39 +70,8 @@ _WHICH = {
 }
 
 
-class Standing(msgspec.Struct, frozen=True, kw_only=True):
-    """The pauses that are in force, as a claim needs them; each by its key."""
-
-    paused: frozenset[str]
-    parked: tuple[str, ...]
-    """For which pauses commands are kept out of their lines: some may have ended."""
-
-    def stops(self, destination: str) -> bool:
-        """Whether a person has paused the destination."""
-        return _key(PauseScope.DESTINATION, destination) in self.paused
-
-    def over(self) -> list[str]:
-        """The pauses that have ended and that commands still wait for."""
-        return [key for key in self.parked if key not in self.paused]
-
-    def of(self, source: str, rule: str) -> tuple[str, str] | None:
-        """The pause that a rule's commands wait for, and why that is, in words; None where they may leave."""
-        if not self.paused:
-            return None
-        if (key := _key(PauseScope.SOURCE, source)) in self.paused:
-            return key, f"the source {source} is paused"
-        if (key := _key(PauseScope.RULE, f"{source}/{rule}")) in self.paused:
-            return key, f"the rule {source}/{rule} is paused"
-        return None
-
-
-def _key(scope: PauseScope, name: str) -> str:
-    return f"paused/{scope}/{name}"
-
-
 def pause(db: sqlite3.Connection, one: Pause) -> None:
-    row = (one.scope.value, one.name, int(one.automatic), micros(one.since), octets(one.by), maybe_octets(one.reason))
-    db.execute(_PAUSE, row)
+    db.execute(_PAUSE, pause_row(one))
 
 
 def resume(db: sqlite3.Connection, asked: tuple[PauseScope, str, bool]) -> bool:
@@ -113,17 +80,7 @@ def resume(db: sqlite3.Connection, asked: tuple[PauseScope, str, bool]) -> bool:
 
 
 def list_pauses(db: sqlite3.Connection) -> list[Pause]:
-    return [
-        Pause(
-            scope=PauseScope(scope),
-            name=name,
-            automatic=bool(automatic),
-            since=moment(since),
-            by=text(by),
-            reason=maybe_text(reason),
-        )
-        for scope, name, automatic, since, by, reason in db.execute(_PAUSES).fetchall()
-    ]
+    return [pause_of(row) for row in db.execute(_PAUSES).fetchall()]
 
 
 def foresee(db: sqlite3.Connection, scope: PauseScope, name: str, now: datetime) -> list[Foreseen]:

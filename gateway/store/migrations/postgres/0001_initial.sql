@@ -158,7 +158,7 @@ CREATE TABLE commands (
     terms             bytea,                -- JSON: {once, limit, quiet, name}; NULL: none
     body              bytea NOT NULL,
     head              boolean NOT NULL,     -- at the head of its customer's line: pending, delivering or unknown
-    blocked_by        text,                 -- the identify that it still waits for; NULL: none
+    blocked_by        text COLLATE "C",     -- the identify, or the pause, that it still waits for; NULL: none
     lease             text,                 -- who may record its result
     leased_until      bigint
 ) PARTITION BY LIST (part);
@@ -180,11 +180,12 @@ CREATE INDEX commands_open_by_day ON commands_open (day);
 CREATE UNIQUE INDEX line_head ON commands_open (destination, sha256(user_id)) WHERE head;
 CREATE INDEX line_behind ON commands_open (destination, sha256(user_id), seq) WHERE state = 'pending' AND NOT head;
 
--- What may be claimed: only heads, so the length of the lines costs nothing; by priority, then by time, so what is due
--- is found without a look at what is not.
-CREATE INDEX claimable ON commands_open (destination, priority, due_at, seq) WHERE state = 'pending' AND head;
+-- What may be claimed: only heads, so the length of the lines costs nothing; a queue for each priority, source and rule,
+-- so they can take turns and be paused; by time in each, so what is due is found without a look at what is not.
+CREATE INDEX claimable ON commands_open (destination, priority DESC, source, rule, due_at, seq)
+    WHERE state = 'pending' AND head;
 CREATE INDEX waiting_for_time ON commands_open (destination, due_at) WHERE state = 'waiting' AND blocked_by IS NULL;
-CREATE INDEX waiting_for_identify ON commands_open (blocked_by) WHERE blocked_by IS NOT NULL;
+CREATE INDEX waiting_for_identify ON commands_open (blocked_by, destination) WHERE blocked_by IS NOT NULL;
 CREATE INDEX in_flight ON commands_open (leased_until) WHERE state = 'delivering';
 CREATE INDEX lookups ON commands_open (due_at) WHERE state = 'unknown';
 CREATE INDEX held ON commands_open (seq) WHERE state = 'held';
@@ -239,6 +240,30 @@ CREATE TABLE uses (
 );
 CREATE INDEX uses_by_command ON uses (command_id);
 CREATE INDEX uses_until ON uses (until);
+
+-- What is paused. A destination may be, by a person and by the gateway itself, at the same time.
+CREATE TABLE pauses (
+    scope     text NOT NULL,                -- destination, source or rule
+    name      text NOT NULL,                -- of a rule: source/rule id
+    automatic boolean NOT NULL,             -- by the gateway, until a probe passes
+    since     bigint NOT NULL,
+    by        bytea NOT NULL,
+    reason    bytea,
+    PRIMARY KEY (scope, name, automatic)
+);
+
+-- The last identify of a customer, where it was accepted and its rule says identify_once. An identify that leaves takes
+-- the row out, so that whatever becomes of it, the next one is not taken for a repeat.
+CREATE TABLE identified (
+    destination text NOT NULL,
+    customer    bytea NOT NULL,             -- SHA-256 of commands.user_id
+    digest      text NOT NULL,
+    command_id  text NOT NULL,
+    at          bigint NOT NULL,            -- its acceptance
+    until       bigint NOT NULL,            -- of no use after
+    PRIMARY KEY (destination, customer)
+);
+CREATE INDEX identified_until ON identified (until);
 
 -- Whether Intilery showed the messageId of a command of this kind that it is known to have accepted. An address is
 -- where profiles are read.
