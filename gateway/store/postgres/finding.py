@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
+from gateway.store import ID_DIGITS
 from gateway.store.looking import Looked, looked_through
 from gateway.store.postgres.conditions import Conditions
+from gateway.store.postgres.rows import is_text
 from gateway.store.postgres.statements import Connection, fetch
 from gateway.store.rows import moment, octets
 
@@ -54,15 +56,20 @@ async def look(
 
 def _query(texts: Sequence[str]) -> tuple[str, list[str]]:
     needles = [escaped(octets(text.lower())) for text in texts]
+    beginnings = [text.lower() for text in texts if len(text) >= ID_DIGITS and is_text(text)]
     query = _STEP
     parameters: list[str] = []
     for name, columns in _COLUMNS.items():
-        terms = [f"lower(encode({column}, 'escape') COLLATE \"C\")" for column in columns]
+        terms = [
+            f"coalesce(position(%s in lower(encode({column}, 'escape') COLLATE \"C\")) > 0, FALSE)"
+            for column in columns
+        ]
+        parameters += [needle for _ in columns for needle in needles]
+        found = [term for term in terms for _ in needles]
         if name in _IDS:
-            terms.append(f'lower({_IDS[name]} COLLATE "C")')
-        found = [f"coalesce(position(%s in {term}) > 0, FALSE)" for term in terms for _ in needles]
+            found += [f"starts_with({_IDS[name]}, %s)" for _ in beginnings]
+            parameters += beginnings
         query = query.replace(f"{{{name}}}", f"({' OR '.join(found)})")
-        parameters += needles * len(terms)
     return query, parameters
 
 
