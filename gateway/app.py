@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from starlette.applications import Starlette
@@ -39,10 +40,11 @@ from gateway.inbound.visits import Visits
 from gateway.intilery.client import Client
 from gateway.intilery.contract import Destination, timestamp
 from gateway.pruning import Pruner
-from gateway.reload import Reloader, RulesServed, rules_of
+from gateway.reload import Failure, Reloader, RulesServed, rules_of
 from gateway.rules import Ruleset, load
 from gateway.settings import Settings
-from gateway.store import Store, open_store
+from gateway.shadow import Shadow
+from gateway.store import Reception, Store, open_store
 from gateway.telemetry import Telemetry
 
 _RECALLED = 8
@@ -93,6 +95,7 @@ class Gateway:
             self.api_client,
             ruleset=lambda: self.ruleset,
             wake=self.wake,
+            seen=self.seen,
             emit=self.telemetry.fetching,
             backoff=Backoff(give_up_after=settings.give_up),
             now=now,
@@ -118,6 +121,21 @@ class Gateway:
             emit=self.telemetry.reloaded,
             now=now,
             watch=settings.reload,
+        )
+        self.shadow = Shadow(self.store, emit=self.telemetry.shadow, now=now)
+        self.shadow_reloader = (
+            None
+            if settings.shadow_rules is None
+            else Reloader(
+                settings.shadow_rules,
+                destinations=shadow_destinations(settings),
+                load=lambda: load_shadow_rules(settings),
+                served=lambda: self.shadow.ruleset,
+                serve=self.shadow.serve,
+                emit=self.telemetry.shadow_reloaded,
+                now=now,
+                watch=settings.reload,
+            )
         )
         self.pruner = Pruner(
             self.store,
@@ -165,6 +183,11 @@ class Gateway:
                 await self.dispatcher.start()
             self.reloader.start()
             self.pruner.start()
+            if self.shadow_reloader is not None and self.receives:
+                # Loaded in the background: candidate rules that have problems must not keep the live ones from serving.
+                self.shadow.start()
+                self.shadow_reloader.start()
+                self.shadow_reloader.ask()
         except BaseException:
             await self.stop()
             raise
@@ -186,6 +209,19 @@ class Gateway:
             ending.push_async_callback(self.visits.stop)
             ending.push_async_callback(self.reloader.stop)
             ending.push_async_callback(self.pruner.stop)
+            ending.push_async_callback(self.shadow.stop)
+            if self.shadow_reloader is not None:
+                ending.push_async_callback(self.shadow_reloader.stop)
+
+    def reload(self) -> None:
+        """Look at the rules folders now: what SIGHUP does. Never blocks."""
+        self.reloader.ask()
+        if self.shadow_reloader is not None:
+            self.shadow_reloader.ask()
+
+    def seen(self, reception: Reception) -> None:
+        """A webhook was translated and is on disk."""
+        self.shadow.add(reception)
 
     async def serve(self, ruleset: Ruleset) -> None:
         """Serve these rules from now on. Their text is on disk before the first webhook meets them.
@@ -227,7 +263,6 @@ class Gateway:
     async def status(self) -> dict[str, Any]:
         """The state of everything, for operators: no payload, no secret."""
         rules = self.ruleset.version
-        failure = self.reloader.failure
         return {
             "gateway": __version__,
             "role": self.settings.role,
@@ -240,13 +275,14 @@ class Gateway:
                 "loaded_at": timestamp(rules.loaded_at),
                 "warnings": [str(problem) for problem in self.ruleset.warnings],
                 "watched": self.settings.reload,
-                "reload_failed": None
-                if failure is None
-                else {
-                    "since": timestamp(failure.since),
-                    "reason": str(failure),
-                    "problems": [str(problem) for problem in failure.problems],
-                },
+                "reload_failed": _failure_row(self.reloader.failure),
+            },
+            "shadow": None
+            if self.shadow_reloader is None
+            else {
+                "folder": str(self.settings.shadow_rules),
+                **self.shadow.status(),
+                "reload_failed": _failure_row(self.shadow_reloader.failure),
             },
             "sources": await status.sources(self.store, self.ruleset, self.credential),
             "fetching": self.fetcher.status(),
@@ -353,6 +389,7 @@ def create_app(
         fetch=gateway.fetcher.add,
         visit=gateway.visits.add,
         quarantine=gateway.quarantine.take,
+        seen=gateway.seen,
         emit=gateway.telemetry.received,
         max_body=settings.max_body,
         max_requests=settings.max_requests,
@@ -381,6 +418,34 @@ def load_rules(settings: Settings) -> Ruleset:
     :raises RulesError: the folder has problems.
     """
     return load(settings.rules, destinations=settings.destinations, environ=settings.environ)
+
+
+def load_shadow_rules(settings: Settings) -> Ruleset:
+    """The candidate rules that the settings name.
+
+    :raises RulesError: the folder has problems.
+    """
+    assert settings.shadow_rules is not None
+    return load(settings.shadow_rules, destinations=shadow_destinations(settings), environ=settings.environ)
+
+
+def shadow_destinations(settings: Settings) -> Path | None:
+    """The destinations file of the candidate rules: the setting's, their own, or that of the live ones."""
+    assert settings.shadow_rules is not None
+    if settings.destinations is not None or (settings.shadow_rules / "destinations.yaml").exists():
+        return settings.destinations
+    live = settings.rules / "destinations.yaml"
+    return live if live.exists() else None
+
+
+def _failure_row(failure: Failure | None) -> dict[str, Any] | None:
+    if failure is None:
+        return None
+    return {
+        "since": timestamp(failure.since),
+        "reason": str(failure),
+        "problems": [str(problem) for problem in failure.problems],
+    }
 
 
 def shown_store(url: str) -> str:

@@ -132,6 +132,12 @@ SETTINGS: tuple[Setting, ...] = (
         help="The destinations file; without it destinations.yaml in the rules folder.",
     ),
     Setting(
+        name="GATEWAY_SHADOW_RULES",
+        default=None,
+        read=Path,
+        help="Folder of candidate rules that every webhook is translated by, too; they send nothing.",
+    ),
+    Setting(
         name="GATEWAY_RELOAD",
         default="on",
         read=_switch,
@@ -312,6 +318,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     rules: Path
     destinations: Path | None
+    shadow_rules: Path | None
     reload: bool
     store: str
     host: str

@@ -38,6 +38,7 @@ from gateway.inbound.visits import VisitMade
 from gateway.model import CommandState
 from gateway.pruning import PruneMade
 from gateway.reload import ReloadRecord, RulesRefused, RulesServed
+from gateway.shadow import ShadowCompared, ShadowLeftOut, ShadowRecord
 from gateway.store import Pause, Pruned, QuarantineCount
 
 EXPOSITION_TYPE = CONTENT_TYPE_LATEST
@@ -136,6 +137,32 @@ class Telemetry:
             "gateway_rules_reload_failed",
             "1 while what stands in the rules folder can't be served and the version before goes on.",
             **present,
+        )
+        self._shadow_compared = Counter(
+            "gateway_shadow_webhooks",
+            "Webhooks that were translated by the shadow rules, too.",
+            ("source",),
+            registry=self.registry,
+        )
+        self._shadow_differences = Counter(
+            "gateway_shadow_differences",
+            "Commands that the shadow rules would make (appears), not make (vanishes) or make otherwise (changes).",
+            ("source", "rule", "kind"),
+            registry=self.registry,
+        )
+        self._shadow_left_out = Counter(
+            "gateway_shadow_left_out",
+            "Webhooks that were not compared with the shadow rules.",
+            ("reason",),
+            registry=self.registry,
+        )
+        self._shadow_rules = Gauge(
+            "gateway_shadow_rules_info", "The version of the shadow rules.", ("version",), registry=self.registry
+        )
+        self._shadow_refused = Gauge(
+            "gateway_shadow_reload_failed",
+            "1 while what stands in the folder of shadow rules can't be run.",
+            registry=self.registry,
         )
         self._pruned = Counter(
             "gateway_webhooks_pruned",
@@ -355,6 +382,31 @@ class Telemetry:
                 )
                 for problem in failure.problems:
                     _log.error("rules: %s", problem, extra={"fields": fields})
+
+    def shadow(self, record: ShadowRecord) -> None:
+        """Webhooks were compared with the shadow rules, or left out."""
+        match record:
+            case ShadowCompared(compared=compared, differences=differences):
+                for source, count in compared.items():
+                    self._count(self._shadow_compared, source, by=count)
+                for one in differences:
+                    self._count(self._shadow_differences, one.source, one.rule, one.kind)
+            case ShadowLeftOut(count=count, reason=reason):
+                self._count(self._shadow_left_out, reason, by=count)
+
+    def shadow_reloaded(self, record: ReloadRecord) -> None:
+        """The folder of shadow rules was looked at."""
+        self._shadow_refused.set(isinstance(record, RulesRefused))
+        match record:
+            case RulesServed(ruleset=ruleset):
+                version = ruleset.version.version
+                self._shadow_rules.clear()
+                self._shadow_rules.labels(version).set(1)
+                _log.info("shadow rules version %s run beside", version, extra={"fields": {"rules_version": version}})
+            case RulesRefused(failure=failure):
+                _log.error("the shadow rules can't be run: %s", failure)
+                for problem in failure.problems:
+                    _log.error("shadow rules: %s", problem)
 
     def backlog(self, found: Mapping[str, Mapping[CommandState, int]]) -> None:
         """What :meth:`gateway.store.Store.backlog` said; asked for when somebody looks at the metrics."""

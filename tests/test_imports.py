@@ -134,6 +134,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "watch": ("rules",),
     "reload": (*VOCABULARY, "rules", "watch"),
     "differences": (*VOCABULARY, "store"),
+    "candidate": (*VOCABULARY, "rules", "store", "inbound.arrival", "inbound.batches"),
+    "shadow": (*VOCABULARY, "rules", "store", "candidate", "differences"),
     "pruning": (*VOCABULARY, "rules", "store"),
     "app": ("*",),
     "admin.*": ("*",),

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admin import diffing, finding, history, quarantine, replaying, views
+from gateway.admin import diffing, finding, history, quarantine, replaying, shadowing, views
 from gateway.admin.access import Access
 from gateway.admin.acting import ActRequest, SettleRequest, act, settling
 from gateway.admin.filters import by_cause, command_filter, page, webhook_filter
@@ -127,6 +127,7 @@ class API:
             ("/api/rules/{version}", self.rules_version),
             ("/api/find", self.find),
             ("/api/replays", self.replays),
+            ("/api/shadow", self.shadow),
             ("/api/status", self.status),
             ("/api/openapi.json", self.openapi),
         ]
@@ -250,6 +251,10 @@ class API:
             sources=tuple(running.ruleset.sources),
         )
         return as_json(await finding.find(running.store, asked, keeping))
+
+    async def shadow(self, request: Request) -> Response:
+        filter_, asked = shadowing.shadow_filter(dict(request.query_params))
+        return as_json(await shadowing.shadow(self._running.store, filter_, asked))
 
     async def diff(self, request: Request) -> Response:
         asked = await _decoded(request, diffing.DiffRequest)

@@ -17,14 +17,13 @@ import msgspec
 
 from gateway.admin.filters import WEBHOOK_FILTERS, webhook_filter
 from gateway.admin.views import View, present, problem_row
+from gateway.candidate import Outcome, outcome
 from gateway.differences import NOTHING, Change, Difference, differences
-from gateway.errors import RulesError, UnknownSource, UnreadableRequest
-from gateway.inbound.arrival import retranslated
-from gateway.inbound.batches import taken_apart
+from gateway.errors import RulesError, UnreadableRequest
 from gateway.intilery.contract import timestamp
-from gateway.model import Command, Fetching, MappingProblem, Webhook, WebhookState
+from gateway.model import Command, Webhook, WebhookState
 from gateway.rules import Ruleset, load_files
-from gateway.store import CommandFilter, DifferenceKind, Reception, Store
+from gateway.store import CommandFilter, DifferenceKind, Store
 
 MOST = 1_000
 """Webhooks that one answer compares."""
@@ -53,17 +52,6 @@ class DiffRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     cursor: str | None = None
     values: bool = False
     """Show the values that differ, too. For the admin token only."""
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What candidate rules make of one webhook."""
-
-    state: WebhookState
-    commands: tuple[Command, ...] = ()
-    reason: str | None = None
-    errors: tuple[MappingProblem, ...] = ()
-    fetch: str | None = None
-    """What would have to be fetched first; it can't be compared then."""
 
 
 class Candidates:
@@ -142,21 +130,6 @@ async def compared(store: Store, candidate: Ruleset, webhook: Webhook) -> tuple[
     fetching = await store.fetching(webhook.id) if source is not None and source.fetches else None
     made = outcome(candidate, webhook, fetching=fetching, now=before[0].created_at if before else webhook.received_at)
     return made, [] if made.fetch is not None else differences(before, made.commands)
-
-
-def outcome(candidate: Ruleset, webhook: Webhook, *, fetching: Fetching | None, now: datetime) -> Outcome:
-    """What candidate rules make of a webhook at a moment: that at which it was translated."""
-    try:
-        if (apart := taken_apart(candidate, webhook, now=now)) is not None:
-            elements = tuple(command for reception in apart for command in reception.commands)
-            return Outcome(state=WebhookState.TRANSLATED, commands=elements)
-        made = retranslated(candidate, webhook, now=now, fetching=fetching)
-    except UnknownSource as error:
-        return Outcome(state=WebhookState.UNMATCHED, reason=str(error))
-    if not isinstance(made, Reception):
-        return Outcome(state=WebhookState.FETCHING, fetch=made.fetch.name)
-    became = made.webhook
-    return Outcome(state=became.state, commands=made.commands, reason=became.reason, errors=became.errors)
 
 
 async def _commands(store: Store, webhook: str) -> list[Command]:

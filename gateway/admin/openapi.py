@@ -119,6 +119,19 @@ def openapi() -> Schema:
                     ],
                 )
             },
+            "/api/shadow": {
+                "get": _operation(
+                    "What the shadow rules would have done otherwise: counts by rule, and the newest differences",
+                    _ref("Shadow"),
+                    parameters=[
+                        _parameter("candidate", "Only under this version of the shadow rules."),
+                        _parameter("source", _HELP["source"]),
+                        _parameter("rule", _HELP["rule"]),
+                        _parameter("kind", "appears, vanishes or changes."),
+                        *_query(()),
+                    ],
+                )
+            },
             "/api/diff": _diff(),
             "/api/replays": {"get": _operation("The newest replays of many webhooks", _page("Replay"))},
             "/api/commands/retry": _acting("Send commands again that are held, have failed or are unknown"),
@@ -411,6 +424,41 @@ def _schemas() -> dict[str, Schema]:
             **webhook_row,
             commands=_list(_ref("Command")),
             more_commands={"type": "boolean"},
+        ),
+        "Shadow": _object(
+            ("candidates", "items", "next"),
+            candidates=_list(
+                _object(
+                    ("candidate", "webhooks", "last_at", "rules"),
+                    candidate={"type": "string", "description": "The version of the shadow rules."},
+                    webhooks={**_WHOLE, "description": "How many were compared."},
+                    last_at=_MOMENT,
+                    rules=_list(
+                        _object(
+                            ("source", "rule", *DifferenceKind, "last_at"),
+                            source=_TEXT,
+                            rule=_TEXT,
+                            last_at=_MOMENT,
+                            **_kinds(),
+                        )
+                    ),
+                )
+            ),
+            items=_list(
+                _object(
+                    ("candidate", "served", "at", "webhook", "source", "rule", "command", "kind", "paths"),
+                    candidate=_TEXT,
+                    served={"type": "string", "description": "The version that made what there is."},
+                    at=_MOMENT,
+                    webhook=_TEXT,
+                    source=_TEXT,
+                    rule=_TEXT,
+                    command=_TEXT,
+                    kind={"enum": list(DifferenceKind)},
+                    paths={**_list(_TEXT), "description": "What would change: body.order.total, not_before ..."},
+                )
+            ),
+            next={"type": ["string", "null"]},
         ),
         "Diff": _object(
             ("candidate", "compared", "differing", "not_compared", "counts", "rules", "items", "next"),

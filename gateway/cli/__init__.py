@@ -28,6 +28,7 @@ from gateway.cli.rules import check, test, try_
 from gateway.cli.sandbox import sandbox
 from gateway.cli.schema import schema
 from gateway.cli.serve import serve
+from gateway.cli.shadow import shadow
 from gateway.cli.status import status
 from gateway.cli.versions import rules
 
@@ -65,6 +66,7 @@ for _command in (
     find,
     replay,
     quarantine,
+    shadow,
     retry,
     cancel,
     settle,

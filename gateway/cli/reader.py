@@ -36,6 +36,7 @@ class Reader(Protocol):
     def replays(self) -> View: ...
     def diff(self, asked: Mapping[str, Any]) -> View: ...
     def find(self, asked: Mapping[str, str]) -> View: ...
+    def shadow(self, asked: Mapping[str, str]) -> View: ...
     def act(self, verb: str, asked: Mapping[str, Any]) -> View: ...
     def release(self, asked: Mapping[str, Any]) -> View: ...
     def rules_versions(self, asked: Mapping[str, str]) -> View: ...
@@ -93,6 +94,9 @@ class ServerReader:
 
     def replays(self) -> View:
         return self._ask("GET", "/api/replays")
+
+    def shadow(self, asked: Mapping[str, str]) -> View:
+        return self._ask("GET", "/api/shadow", asked=asked)
 
     def find(self, asked: Mapping[str, str]) -> View:
         return self._ask("GET", "/api/find", asked=asked, timeout=600)
@@ -223,6 +227,12 @@ class StoreReader:
         from gateway.admin import replaying
 
         return self._with(replaying.replays)
+
+    def shadow(self, asked: Mapping[str, str]) -> View:
+        from gateway.admin import shadowing
+
+        filter, page = shadowing.shadow_filter(asked)
+        return self._with(lambda store: shadowing.shadow(store, filter, page))
 
     def find(self, asked: Mapping[str, str]) -> View:
         from gateway.admin import finding

@@ -113,7 +113,7 @@ async def _serve(
     app = create_app(settings, ruleset=ruleset, admin_token=made_token)
     log = logging.getLogger("gateway")
     try:
-        with stop_signals() as stopped, reload_signal(app.state.gateway.reloader.ask, closed=stopped.set):
+        with stop_signals() as stopped, reload_signal(app.state.gateway.reload, closed=stopped.set):
             if parent is not None:
                 asyncio.get_running_loop().add_reader(parent, stopped.set)
             async with app.router.lifespan_context(app), serving(app, bound, grace=settings.grace):

@@ -144,13 +144,14 @@ class Fetcher:
         ruleset: Callable[[], Ruleset],
         wake: Callable[[Collection[str]], None],
         emit: Callable[[Record], None],
+        seen: Callable[[Reception], None] = lambda reception: None,
         backoff: Backoff = Backoff(),  # noqa: B008  (frozen)
         poll: float = 10.0,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Callable[[], float] = random.random,
     ) -> None:
         self._store, self._client = store, client
-        self._ruleset, self._wake, self._emit = ruleset, wake, emit
+        self._ruleset, self._wake, self._emit, self._seen = ruleset, wake, emit, seen
         self._backoff, self._poll, self._now, self._rng = backoff, poll, now, rng
         self._lines: dict[str, _Line] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -283,6 +284,7 @@ class Fetcher:
         done = await self._store.retranslate(reception, now=now)
         if reception.commands:
             self._wake({command.destination for command in reception.commands})
+        self._seen(reception)
         self._emit(
             ThinTranslated(
                 source=webhook.source,

@@ -93,10 +93,10 @@ class Receiver:
 
     ``ruleset`` gives the rules that are served at the moment of the call; ``wake`` is told the destinations of
     commands that were just stored, ``fetch`` the source and the id of a webhook that waits for data; ``visit`` the
-    source and an address to be opened, and says whether there is room for that; ``quarantine`` takes what failed
-    authentication, ``emit`` gets one record per request, both after the answer. ``max_body`` (bytes) bounds every
-    source, whatever its own limit is; ``max_requests`` and ``body_memory`` (bytes, at least one body) bound them all
-    together.
+    source and an address to be opened, and says whether there is room for that; ``seen`` gets what was stored, and must
+    be quick; ``quarantine`` takes what failed authentication, ``emit`` gets one record per request, both after the
+    answer. ``max_body`` (bytes) bounds every source, whatever its own limit is; ``max_requests`` and ``body_memory``
+    (bytes, at least one body) bound them all together.
     ``proxies`` are those that stand before the gateway, ``published`` the keys that senders publish.
     """
 
@@ -111,6 +111,7 @@ class Receiver:
         fetch: Callable[[str, str], None] = lambda source, id: None,
         visit: Callable[[str, str], bool] = lambda source, address: False,
         quarantine: Callable[[Refused], Awaitable[None]],
+        seen: Callable[[Reception], None] = lambda reception: None,
         max_body: int = 10_000_000,
         max_requests: int = 1_000,
         body_memory: int = 64_000_000,
@@ -126,6 +127,7 @@ class Receiver:
         self._fetch = fetch
         self._visit = visit
         self._quarantine = quarantine
+        self._seen = seen
         self._emit = emit
         self._max_body = max_body
         self._body_timeout = body_timeout.total_seconds()
@@ -287,6 +289,7 @@ class Receiver:
             receipt=receipt,
             records=(_record(reception, receipt),),
             destinations=() if receipt.duplicate else {command.destination for command in reception.commands},
+            receptions=() if receipt.duplicate else (reception,),
             answer=answer_to(source, read, receipt, parts=parts, event_type=reception.webhook.event_type),
         )
 
@@ -297,9 +300,10 @@ class Receiver:
         destinations = {
             command.destination for one in stored if not one.receipt.duplicate for command in one.reception.commands
         }
+        fresh = tuple(one.reception for one in stored if not one.receipt.duplicate)
         if failed is not None:
             # What is on disk goes its way; the sender's repeat finds it there and adds the rest.
-            self._go_on(_Done(receipt=Receipt(""), records=records, destinations=destinations))
+            self._go_on(_Done(receipt=Receipt(""), records=records, destinations=destinations, receptions=fresh))
             for record in records:
                 self._emit(record)
             raise _not_stored(failed) from failed
@@ -309,6 +313,7 @@ class Receiver:
             receipt=receipt,
             records=records,
             destinations=destinations,
+            receptions=fresh,
             webhooks=len(stored),
             answer=answer_to(source, read, receipt, parts=parts, event_type=stored[0].reception.webhook.event_type),
         )
@@ -320,6 +325,8 @@ class Receiver:
         for record in done.records:
             if record.state is WebhookState.FETCHING:
                 self._fetch(record.source, record.webhook_id)
+        for reception in done.receptions:
+            self._seen(reception)
 
 
 class _Done(msgspec.Struct, frozen=True, kw_only=True):
@@ -331,6 +338,8 @@ class _Done(msgspec.Struct, frozen=True, kw_only=True):
     """To be emitted: of a batch one for each element."""
     destinations: Collection[str]
     """Where the commands go that were stored with it."""
+    receptions: tuple[Reception, ...] = ()
+    """What was stored now; nothing of a repeat."""
     webhooks: int | None = None
     """Of a batch: how many elements it has."""
     answer: Answer | None = None

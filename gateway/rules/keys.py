@@ -69,7 +69,8 @@ RULE_KEYS: Mapping[str, str] = {
     "on_unknown_outcome": "what to do with a command that was written and not answered: retry, hold or verify",
     "stop": "true: after this rule matched, no later rule is looked at",
     "enabled": "false: the rule is off",
-    "mode": "live; dry_run: record the command and send nothing; shadow: the same, beside the live rules",
+    "mode": "live; dry_run: record the command, send and withdraw nothing; shadow: the same beside the live rules, "
+    "whom its stop does not stop",
 }
 DEFAULT_KEYS = (
     "destination", "identify_once", "once", "within", "shared", "delay", "at", "if_past", "limit", "quiet_hours",

@@ -154,6 +154,12 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     mode: Literal["live", "dry_run", "shadow"] = "live"
 
+    @property
+    def stops(self) -> bool:
+        """Whether no later rule is looked at once this one matched. What runs beside the live rules never keeps them
+        from running; a dry run stands where the live rule will stand."""
+        return self.stop and self.mode != "shadow"
+
 
 class RuleIndex(msgspec.Struct, frozen=True, kw_only=True):
     """Which rules can match, by the value of the one expression that most of them test for equality."""

@@ -141,7 +141,7 @@ class _Run:
             for rule in self._candidates():
                 if rule.enabled and self._matches(rule):
                     self._rule(rule)
-                    if rule.stop:
+                    if rule.stops:
                         break
         if self.commands or self.cancellations or (self.matched and not self.errors):
             return WebhookState.TRANSLATED, None
@@ -172,7 +172,7 @@ class _Run:
                     raise
                 if not matches:
                     self._line(rule, False, self._why_not(rule))
-                elif rule.stop:
+                elif rule.stops:
                     stopped = rule.name
 
     def _held(self, ignore: Condition) -> str:
@@ -244,7 +244,7 @@ class _Run:
                 element = self._key(rule, keys)
             cancellation = self.maker.cancellation(rule, self.scope) if rule.cancel is not None else None
             self.commands.extend(self.maker.make(rule, element, self.scope))
-            if cancellation is not None:
+            if cancellation is not None and rule.mode == "live":
                 self.cancellations.append(cancellation)
         except MappingError as error:
             self._error(rule, error, element)

@@ -138,6 +138,13 @@ def test_cancel_withdraws_by_name_and_makes_no_command() -> None:
     assert run(rules('cancel: "reminder/{{ $.id }}"', send=""), {}).state == "untranslatable"
 
 
+@pytest.mark.parametrize("mode", ["dry_run", "shadow"])
+def test_a_rule_that_is_not_live_withdraws_nothing(mode: str) -> None:
+    translation = run(rules(f"mode: {mode}", 'cancel: "reminder/{{ $.id }}"', send=""), {"id": 1})
+    assert (translation.state, translation.cancellations) == ("translated", ())
+    assert run(rules(f"mode: {mode}", 'cancel: "reminder/{{ $.id }}"', send=""), {}).state == "untranslatable"
+
+
 def test_a_time_that_is_past_is_sent_or_skipped() -> None:
     body = {"user": "u", "at": "2026-01-04T00:00:00Z"}
     (sent,) = run(rules("at: $.at"), body).commands

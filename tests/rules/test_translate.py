@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from gateway.model import WebhookState, command_id
+from gateway.model import CommandState, WebhookState, command_id
 from tests.rules.evaluation import NOW, bodies, problems_of, rule_of, source_of, translated
 
 TWO = """
@@ -134,6 +134,26 @@ def test_stop_ends_the_file_after_a_match() -> None:
     lines = translated(text, {"a": 1}, trace=True).trace
     assert [line.matched for line in lines] == [True, False]
     assert "first" in lines[1].why
+
+
+def test_a_shadow_rule_keeps_no_live_one_from_running() -> None:
+    text = """
+        rules:
+          - name: beside
+            stop: true
+            mode: {mode}
+            send_email: {{userId: u, assetId: a}}
+          - name: live
+            send_email: {{userId: u, assetId: b}}
+    """
+    shadow = translated(text.format(mode="shadow"), {})
+    assert [(command.rule, command.state) for command in shadow.commands] == [
+        ("beside", CommandState.DRY_RUN),
+        ("live", CommandState.PENDING),
+    ]
+    assert [line.matched for line in translated(text.format(mode="shadow"), {}, trace=True).trace] == [True, True]
+    # A dry run stands where the live rule will stand.
+    assert translated(text.format(mode="dry_run"), {}).matched == ("beside",)
 
 
 def test_a_rule_that_is_off_is_not_run() -> None:
