@@ -12,15 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
-from gateway.app import create_app
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.authentication import scheme_from, verify
 from gateway.inbound.presets import PRESETS
 from gateway.inbound.request import Request
-from gateway.settings import Settings
+from tests.inbound.hooks import Hooks, serving
 
 CORPUS = Path(__file__).parents[3] / "shared" / "corpus"
 
@@ -63,41 +61,22 @@ def moment_of(vector: Mapping[str, Any]) -> datetime:
     return datetime.fromtimestamp(vector.get("now") or 1_700_000_000, UTC)
 
 
-class Hooks:
-    """One application with a source for each vector, and the clock that it goes by."""
-
-    def __init__(self, client: httpx.AsyncClient) -> None:
-        self.client = client
-        self.now = datetime(2026, 1, 5, 10, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("rules")
+def rules() -> dict[str, str]:
+    files = {"x.yaml": "source: x\nverify: none\nchallenge: x\n"}
     for number, vector in enumerate(POSTS):
-        preset = preset_of(vector)
         key = "public_key" if vector.get("key_type") == "public" else "secret"
-        text = f"source: v{number}\nverify:\n  {preset}: {{{key}: $env.VECTOR_{number}}}\n"
+        text = f"source: v{number}\nverify:\n  {preset_of(vector)}: {{{key}: $env.VECTOR_{number}}}\n"
         if vector.get("url"):
             text += f"public_url: {json.dumps(vector['url'])}\n"
-        (folder / f"v{number}.yaml").write_text(text, encoding="utf-8")
-    (folder / "x.yaml").write_text("source: x\nverify: none\nchallenge: x\n", encoding="utf-8")
-    return folder
+        files[f"v{number}.yaml"] = text
+    return files
 
 
 @pytest.fixture
-async def hooks(folder: Path, tmp_path: Path) -> AsyncIterator[Hooks]:
+async def hooks(tmp_path: Path) -> AsyncIterator[Hooks]:
     secrets = {f"VECTOR_{number}": vector["secret"] for number, vector in enumerate(POSTS)}
-    environ = {
-        "GATEWAY_RULES": str(folder), "GATEWAY_STORE": f"sqlite:///{tmp_path / 'corpus.db'}", "GATEWAY_ROLE": "receive",
-        "GATEWAY_RELOAD": "off", **secrets, "X_SECRET": CHALLENGES[0]["secret"],
-    }  # fmt: skip
-    made: Hooks
-    app = create_app(Settings.from_environ(environ), admin_token="token", now=lambda: made.now)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway/hooks/") as client:
-        made = Hooks(client)
-        async with app.router.lifespan_context(app):
-            yield made
+    async with serving(tmp_path, rules(), X_SECRET=CHALLENGES[0]["secret"], **secrets) as made:
+        yield made
 
 
 async def test_each_vector_of_the_corpus_gets_its_verdict(hooks: Hooks) -> None:
