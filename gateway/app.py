@@ -33,7 +33,9 @@ from gateway.delivery.dispatch import Dispatcher
 from gateway.errors import DeliveryError, SettingsError, StoreError
 from gateway.inbound.api_client import APIClient
 from gateway.inbound.fetch import Fetcher
+from gateway.inbound.needs import key_addresses
 from gateway.inbound.origins import Proxies
+from gateway.inbound.published_keys import PublishedKeys
 from gateway.inbound.quarantine import Allowed, Quarantine
 from gateway.inbound.receive import HOOKS, Receiver
 from gateway.inbound.visits import Visits
@@ -112,6 +114,9 @@ class Gateway:
             emit=self.telemetry.quarantine,
             now=now,
         )
+        self.published = PublishedKeys(
+            addresses=lambda: [url for source in self.ruleset.sources.values() for url in key_addresses(source.verify)]
+        )
         self.reloader = Reloader(
             settings.rules,
             destinations=settings.destinations,
@@ -178,6 +183,7 @@ class Gateway:
             if self.receives:
                 await self.quarantine.start()
                 await self.fetcher.start()
+                await self.published.start()
             if self.delivers:
                 await self._recall_destinations()
                 await self.dispatcher.start()
@@ -206,6 +212,7 @@ class Gateway:
             ending.push_async_callback(self.dispatcher.stop)
             ending.push_async_callback(self.api_client.aclose)
             ending.push_async_callback(self.fetcher.stop)
+            ending.push_async_callback(self.published.stop)
             ending.push_async_callback(self.visits.stop)
             ending.push_async_callback(self.reloader.stop)
             ending.push_async_callback(self.pruner.stop)
@@ -232,6 +239,8 @@ class Gateway:
         known = {**self._removed, **self.ruleset.destinations}
         self._removed = {name: found for name, found in known.items() if name not in ruleset.destinations}
         self.ruleset = ruleset
+        if self.receives:
+            self.published.look()
         self.wake()
 
     async def _recall_destinations(self) -> None:
@@ -395,6 +404,7 @@ def create_app(
         max_requests=settings.max_requests,
         body_memory=settings.body_memory,
         body_timeout=settings.body_timeout,
+        published=gateway.published,
         proxies=Proxies(settings.trusted_proxies or (), settings.client_header),
         now=now,
     )

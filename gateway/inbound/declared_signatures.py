@@ -31,7 +31,7 @@ KINDS: Final = ("hmac", "digest", "ecdsa", "ed25519", "rsa")
 
 _PATHS: Final = ("signature_path", "timestamp_path", "each")
 _SECRET_NAME = SECRET.strip("{}")
-_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+")
+_HOST = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+(?::[0-9]{1,5})?")
 
 
 def signature(kind: str, given: Given, path: Path, *, files: Files, preset: str | None) -> Scheme:

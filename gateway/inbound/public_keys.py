@@ -29,6 +29,8 @@ from gateway.inbound.signed import Envelope, compile_signed
 Key: TypeAlias = ec.EllipticCurvePublicKey | ed25519.Ed25519PublicKey | rsa.RSAPublicKey
 PublicScheme: TypeAlias = Ecdsa | Ed25519 | Rsa
 
+MAX_ADDRESS: Final = 2_000
+"""Characters of a certificate's address."""
 SMALLEST_RSA: Final = 1024
 """Bits. Smaller keys can be factored."""
 HASHES: Final = {
@@ -162,8 +164,9 @@ def published_url(at: PublishedAt, envelope: Envelope) -> str:
         host, port = split.hostname, split.port
     except ValueError:
         host, port, split = None, None, urlsplit("")
-    plain = split.username is None and split.password is None and port in (None, 443) and url.isascii()
-    if split.scheme != "https" or host not in at.hosts or not plain or len(url) > 2_000:
+    named = host if port in (None, 443) else f"{host}:{port}"
+    plain = split.username is None and split.password is None and url.isascii() and len(url) <= MAX_ADDRESS
+    if split.scheme != "https" or named not in at.hosts or not plain:
         raise AuthenticationFailed(
             f"{where}, the address of the certificate, is not at a host that the rules file allows: "
             + ", ".join(at.hosts)

@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import jwt
 
-from gateway.errors import AuthenticationFailed
+from gateway.errors import AuthenticationFailed, NotVerifiable
 from gateway.inbound.chosen import chosen, suffix_of
 from gateway.inbound.hashes import UnusableKey
 from gateway.inbound.public_keys import public_key
@@ -133,7 +133,7 @@ def _of_set(scheme: Jwt, means: Means, kid: object) -> _Keys:
     found = [(at.name, key) for key in keys if kid is None or key.key_id == kid]
     if not found and fetched and means.published is not None and means.published.renew(at.name):
         # A sender that changed its keys says so by using them: the next try finds them here.
-        means.published.text(at.name)
+        raise NotVerifiable(f"{at.name} has no key {str(kid)[:40]!a}; it is asked for again")
     return found, [] if found else [f"{at.name} has no key {str(kid)[:40]!a}"]
 
 
