@@ -27,6 +27,7 @@ from gateway.cli.replay import replay
 from gateway.cli.rules import check, test, try_
 from gateway.cli.sandbox import sandbox
 from gateway.cli.schema import schema
+from gateway.cli.send import send
 from gateway.cli.serve import serve
 from gateway.cli.shadow import shadow
 from gateway.cli.status import status
@@ -56,6 +57,7 @@ for _command in (
     check,
     test,
     try_,
+    send,
     schema,
     library,
     add,

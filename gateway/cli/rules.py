@@ -19,6 +19,7 @@ from gateway.cli.output import json_option, pretty, print_json, print_table, pri
 from gateway.cli.quarantine import verdict_lines
 from gateway.cli.reader import ServerReader, reader, reader_options
 from gateway.cli.reading import problem_line, trace_lines
+from gateway.cli.send import header_of
 from gateway.errors import RulesError, SettingsError
 from gateway.settings import Settings
 
@@ -172,7 +173,7 @@ def try_(
     Example:
       gateway try shopify order.json --header X-Shopify-Topic:orders/create --path uk
     """
-    sent = dict(_header(header) for header in headers)
+    sent = dict(header_of(header) for header in headers)
     body = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     answers = dict(_answer(given) for given in fetched)
     if server is not None:
@@ -223,13 +224,6 @@ def try_(
                 click.echo(f"  {name.replace('_', ' ')} {command[name]}")
         for line in pretty(command["body"]).splitlines():
             click.echo(f"  {printable(line)}")
-
-
-def _header(text: str) -> tuple[str, str]:
-    name, colon, value = text.partition(":")
-    if not colon or not name.strip():
-        raise click.BadParameter(f"{text!r} is no header; allowed: NAME:VALUE", param_hint="--header")
-    return name.strip(), value.strip()
 
 
 def _answer(given: str) -> tuple[str, bytes]:

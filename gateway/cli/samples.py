@@ -72,8 +72,15 @@ def _sample(source: Source, request: ExampleRequest) -> Sample:
     )
 
 
-def signed(sample: Sample, *, credential: Callable[[str], str | None], now: datetime) -> Sample:
-    """The sample with what proves where it comes from.
+def signed(
+    sample: Sample,
+    *,
+    credential: Callable[[str], str | None],
+    now: datetime,
+    id_: str | None = None,
+    private_key: str | None = None,
+) -> Sample:
+    """The sample with what proves where it comes from; ``private_key`` is PEM text.
 
     :raises SettingsError: its secret is unset, or its sender signs with a private key.
     """
@@ -89,8 +96,9 @@ def signed(sample: Sample, *, credential: Callable[[str], str | None], now: date
         path=sample.path,
         query=sample.query,
         source=source.name,
-        id=f"msg_{secrets.token_hex(12)}",
+        id=id_ if id_ is not None else f"msg_{secrets.token_hex(12)}",
         parts=parts,
+        private_key=private_key,
     )
     return msgspec.structs.replace(
         sample, headers={**sample.headers, **proof.headers}, body=proof.body, query=proof.query
