@@ -8,7 +8,7 @@ What is decided here, where JSON (RFC 8259) leaves room:
   lost for one character. Bytes that are no UTF-8 are read in the charset that the content type declares, if any;
 * UTF-16 and UTF-32 are read, with a byte order mark or without, and the mark of UTF-8 is skipped;
 * a number of more than 1,000 digits, or with an exponent beyond ±1,000, is refused before it is converted:
-  ``int(Decimal("1e1000000"))`` takes 25 seconds. So is nesting deeper than 200.
+  ``int(Decimal("1e1000000"))`` takes 25 seconds. So are nesting deeper than 200, and over 500,000 lists and objects.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ from gateway.model import JSON
 MAX_DIGITS: Final = 1_000
 MAX_EXPONENT: Final = 1_000
 MAX_DEPTH: Final = 200
+MAX_CONTAINERS: Final = 500_000
+"""Lists and objects. An empty one is three bytes of text and a value of 64; ten megabytes of them take a second."""
 
 _REPLACEMENT: Final = "\ufffd".encode()
 _REPLACEMENT_ESCAPE: Final = b"\\ufffd"
@@ -117,8 +119,13 @@ def _bounded(body: bytes) -> None:
             token = match.group()
             if len(token) > MAX_DIGITS and not token.startswith(b'"') and _digits(token) > MAX_DIGITS:
                 raise _too_long(token, match.start())
-    if body.count(b"[") + body.count(b"{") > MAX_DEPTH:
+    containers = body.count(b"[") + body.count(b"{")
+    if containers > MAX_DEPTH:
         _shallow(body)
+    if containers > MAX_CONTAINERS:
+        outside = _STRING.sub(b"", body)
+        if outside.count(b"[") + outside.count(b"{") > MAX_CONTAINERS:
+            raise Unparseable(f"the body has over {MAX_CONTAINERS:,} lists and objects; at most those are read")
 
 
 def _shallow(body: bytes) -> None:

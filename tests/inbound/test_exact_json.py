@@ -42,6 +42,7 @@ from gateway.inbound.exact_json import MAX_DEPTH, read_json
         (b'["' + b"[" * 300 + b'\\"", "]"]', ["[" * 300 + '"', "]"]),
         (b"[" + b"[]," * 500 + b"1]", [*([[]] * 500), 1]),
         (b"[" * MAX_DEPTH + b"]" * MAX_DEPTH, "deep"),
+        (b'["' + b"[]" * 500_001 + b'"]', ["[]" * 500_001]),
     ],
 )
 def test_what_is_read(body: bytes, value: object) -> None:
@@ -112,6 +113,7 @@ def test_a_broken_character_loses_no_webhook(body: bytes, charset: str | None, v
         (b"1e-1001", "an exponent beyond ±1000"),
         (b"1e" + b"9" * 5000, "an exponent beyond ±1000"),
         (b'["\xff", 1e1001]', "an exponent beyond ±1000"),
+        (b"[" + b"[]," * 500_000 + b"1]", "over 500,000 lists and objects"),
     ],
 )
 def test_a_refusal_says_what_is_wrong_and_where(body: bytes, reason: str) -> None:
