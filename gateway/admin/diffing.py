@@ -31,6 +31,7 @@ SAMPLES = 20
 """Webhooks that differ and are told one by one, unless more are asked for."""
 DESTINATIONS = "destinations.yaml"
 _decode = msgspec.json.Decoder(float_hook=Decimal).decode
+_UNCOMPARED = "what is in quarantine became nothing that could be compared"
 _SLICE = 20
 """Webhooks between which others get their turn."""
 _KEPT = 4
@@ -93,13 +94,15 @@ async def diff(store: Store, candidate: Ruleset, asked: DiffRequest, *, now: dat
         raise UnreadableRequest(f"limit: {asked.limit} is not possible; allowed: 1 to {MOST:,}")
     filter, _ = webhook_filter(asked.filter, now=now)
     if filter.state is WebhookState.QUARANTINED:
-        raise UnreadableRequest("state: what is in quarantine became nothing that could be compared")
+        raise UnreadableRequest(f"state: {_UNCOMPARED}")
     comparison = _Comparison(asked)
     if asked.ids:
         if asked.filter or len(asked.ids) > MOST:
             raise UnreadableRequest(f"which webhooks? Give at most {MOST:,} ids, or a filter")
         for id in asked.ids:
             webhook = await store.webhook(id)
+            if webhook.state is WebhookState.QUARANTINED:
+                raise UnreadableRequest(f"{id}: {_UNCOMPARED}")
             comparison.add(webhook, *await compared(store, candidate, webhook))
         return {"candidate": candidate.version.version, **comparison.view(), "next": None}
     cursor, left = asked.cursor, asked.limit

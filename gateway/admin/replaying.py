@@ -21,7 +21,7 @@ import msgspec
 
 from gateway.admin.filters import WEBHOOK_FILTERS, webhook_filter
 from gateway.admin.views import View, present, problem_row
-from gateway.errors import NotFound, UnknownSource, UnreadableRequest
+from gateway.errors import Conflict, NotFound, UnknownSource, UnreadableRequest
 from gateway.inbound.arrival import retranslated
 from gateway.inbound.batches import store_all, taken_apart
 from gateway.inbound.thin import is_final
@@ -292,8 +292,14 @@ async def replay(
 
     :raises NotFound: no such webhook.
     :raises UnknownSource: the rules have no such source.
+    :raises Conflict: it is in quarantine: nobody knows yet that its source sent it.
     """
     webhook = await store.webhook(id)
+    if webhook.state is WebhookState.QUARANTINED:
+        raise Conflict(
+            f"webhook {id} failed authentication and is in quarantine; once that is mended: "
+            f"gateway quarantine release {id}"
+        )
     if (apart := taken_apart(ruleset, webhook, now=now)) is not None:
         return await _replay_apart(store, ruleset, webhook, _lowered(apart, priority), now=now)
     kept = None if fetch else await store.fetching(id)
