@@ -595,7 +595,8 @@ class Store(Protocol):
         First lets those waiting join their lines whose time has come. Those past ``expires_at`` become ``expired``
         instead of being claimed, those over their limit ``suppressed``. So is an identify with ``same``, where the last
         one of its customer that left was accepted within that time and said the same; what waits for it is due
-        ``identify_gap`` after that acceptance. Those of a paused source or rule leave their
+        ``identify_gap`` after that acceptance. A named command that was on its way when its name was cancelled or
+        taken becomes ``cancelled``, unless a person sends it again. Those of a paused source or rule leave their
         lines and become ``waiting`` until it is resumed; they then join as others do whose time has come. What is
         claimed is durably ``delivering``.
 

@@ -90,6 +90,15 @@ def since_when(same: Same, now: datetime) -> int:
     return micros(now) - same.within * 1_000_000
 
 
+def overtaken(one: Command, holder: str | None) -> str | None:
+    """Why a command that has been on its way does not leave again: a later webhook took its name, or cancelled it,
+    when it could not be withdrawn. ``holder`` has the name now. What a person sends again goes all the same."""
+    if one.name is None or one.retried_at is not None or holder == one.id:
+        return None
+    by = "cancelled" if holder is None else f"replaced by the command {holder} of the same name"
+    return f"{by} while it was on its way"
+
+
 def needless(one: Command, last: str, at: datetime, now: datetime) -> Command:
     """An identify that is not sent, for ``last`` said the same and was accepted ``at`` that moment."""
     accepted = at.isoformat(timespec="seconds")

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from gateway.model import Command, CommandState, Outcome
-from gateway.store import Reception, Retranslation, Store, Verdict
+from gateway.store import Act, Reception, Retranslation, Store, Verdict
 from gateway.terms import Cancellation, Limit, Once, QuietHours
 from tests.store.making import NOW, after, attempt, claimed, command, ended, one, received, state_of, webhook
 
@@ -162,6 +162,48 @@ async def test_what_has_left_is_not_replaced(store: Store) -> None:
     assert await state_of(store, first) == CommandState.DELIVERING
     await ended(store, claim)
     assert await state_of(store, second) == CommandState.WAITING
+
+
+@pytest.mark.parametrize("back", ["retried", "given back", "looked up"])
+@pytest.mark.parametrize("later", ["another", "cancelled"])
+async def test_what_was_on_its_way_when_its_name_was_taken_or_cancelled_does_not_leave_again(
+    store: Store, back: str, later: str
+) -> None:
+    first = await made(store, name="reminder/1", once=ONCE)
+    claim = await one(store)
+    unknown = attempt(claim, outcome=Outcome.UNKNOWN)
+    if back == "looked up":
+        await store.record(claim, unknown, Verdict(state=CommandState.UNKNOWN, due_at=after(60)), now=after(0))
+    if later == "another":
+        taken = await made(store, name="reminder/1", **LATER)
+        reason = f"replaced by the command {taken.id} of the same name while it was on its way"
+    else:
+        cancellation = Cancellation(source=first.source, name="reminder/1", rule="r")
+        await store.receive(Reception(webhook=webhook(), cancellations=(cancellation,)))
+        reason = "cancelled while it was on its way"
+    again = Verdict(state=CommandState.PENDING, due_at=after(61))
+    if back == "retried":
+        await store.record(claim, attempt(claim, outcome=Outcome.UNAVAILABLE), again, now=after(1))
+    elif back == "given back":
+        await store.record(claim, None, Verdict(state=CommandState.PENDING), now=after(1))
+    else:
+        (looked,) = await store.recover(now=after(60), lease=timedelta(seconds=60))
+        await store.record(looked, None, again, now=after(60))
+    found = await store.claim("default", limit=10, lease=timedelta(seconds=60), now=after(61))
+    assert (found.claims, [one.id for one in found.ended]) == ((), [first.id])
+    ended = await store.command(first.id)
+    assert (ended.state, ended.reason) == (CommandState.CANCELLED, reason)
+    given_back = (await made(store, once=ONCE)).state == CommandState.PENDING
+    assert given_back == (back != "looked up")
+
+
+async def test_but_a_person_may_send_it_again(store: Store) -> None:
+    first = await made(store, name="reminder/1")
+    claim = await one(store)
+    await made(store, name="reminder/1", **LATER)
+    await ended(store, claim, CommandState.HELD)
+    await store.act(Act.RETRY, [first.id], now=after(1))
+    assert (await one(store, at=1)).command.id == first.id
 
 
 async def test_a_cancellation_withdraws_what_waits_under_its_name(store: Store) -> None:

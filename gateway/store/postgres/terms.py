@@ -21,6 +21,7 @@ from gateway.store.governing import (
     is_later,
     once_keys,
     over_limit,
+    overtaken,
     replaced_by,
     taken_later,
 )
@@ -64,6 +65,7 @@ _NAMED = sql("""
 SELECT seq, {command}, body FROM commands_open WHERE id = %s AND state IN ('waiting', 'pending') FOR NO KEY UPDATE
 """)
 _HOLDER = "SELECT command_id FROM names WHERE source = %s AND name = %s FOR UPDATE"
+_HOLDER_NOW = "SELECT command_id FROM names WHERE source = %s AND name = %s"
 _NAME = "INSERT INTO names (source, name, command_id) VALUES (%s, %s, %s) ON CONFLICT (source, name) DO NOTHING"
 _RENAME = "UPDATE names SET command_id = %s WHERE source = %s AND name = %s"
 _UNNAME = "DELETE FROM names WHERE source = %s AND name = %s"
@@ -154,6 +156,12 @@ class Names:
         return one
 
 
+async def _named_now(db: Connection, source: str, name: str) -> str | None:
+    """The command that took a name last, without keeping it: who is about to take it may do so."""
+    found = await fetch_one(db, _HOLDER_NOW, (source, digest(octets(name))))
+    return None if found is None else found[0]
+
+
 async def _holder(db: Connection, name: tuple[str, bytes]) -> str | None:
     """The command that took a name last. The name is ours until the commit."""
     found = await fetch_one(db, _HOLDER, name)
@@ -175,7 +183,7 @@ async def _withdraw(db: Connection, id: str, reason: str, now: datetime) -> None
 async def sendable(
     db: Connection, due: Sequence[tuple[int, Command]], now: datetime, *, gap: timedelta
 ) -> tuple[list[tuple[int, Command]], list[Command]]:
-    """Those of what is due that may leave now, and those that are suppressed; the rest waits for the morning."""
+    """Those of what is due that may leave now, and those that end instead; the rest waits for the morning."""
     allowed: list[tuple[int, Command]] = []
     sleeping: list[Row] = []
     over: list[Row] = []
@@ -196,6 +204,12 @@ async def sendable(
             left.append(line_of(one))
             let_go.append(not_sent)
             await release(db, [one.id], micros(accepted_at + gap))
+        elif (
+            one.name is not None and (reason := overtaken(one, await _named_now(db, one.source, one.name))) is not None
+        ):
+            suppressed.append(ended_as(one, CommandState.CANCELLED, reason, now))
+            over.append(ending_row(seq, suppressed[-1]))
+            left.append(line_of(one))
         elif one.limit is not None and (reason := await _over(db, one.limit, one.id, now)) is not None:
             suppressed.append(ended_as(one, CommandState.SUPPRESSED, reason, now))
             over.append(ending_row(seq, suppressed[-1]))

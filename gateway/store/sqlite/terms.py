@@ -20,6 +20,7 @@ from gateway.store.governing import (
     is_later,
     once_keys,
     over_limit,
+    overtaken,
     replaced_by,
     taken_later,
 )
@@ -64,8 +65,8 @@ WHERE seq = ?
 _FORGET_USES = "DELETE FROM uses WHERE scope = ? AND key = ? AND at <= ?"
 _USED = "SELECT count(*) FROM uses WHERE scope = ? AND key = ? AND command_id <> ?"
 _USE = "INSERT OR REPLACE INTO uses (scope, key, command_id, at) VALUES (?, ?, ?, ?)"
-_SUPPRESS = """
-UPDATE commands SET state = 'suppressed', head = 0, due_at = NULL, reason = v.column2, finished_at = v.column3
+_END = """
+UPDATE commands SET state = v.column2, head = 0, due_at = NULL, reason = v.column3, finished_at = v.column4
 FROM {values} AS v WHERE seq = v.column1
 """
 _QUIET = """
@@ -157,12 +158,11 @@ def _withdraw(db: sqlite3.Connection, source: str, name: str, reason: str, now: 
 def sendable(
     db: sqlite3.Connection, due: Sequence[tuple[int, Command]], now: datetime, *, gap: timedelta
 ) -> tuple[list[tuple[int, Command]], list[Command]]:
-    """Those of what is due that may leave now, and those that are suppressed; the rest waits for the morning."""
+    """Those of what is due that may leave now, and those that end instead; the rest waits for the morning."""
     allowed: list[tuple[int, Command]] = []
     sleeping: list[Row] = []
-    over: list[Row] = []
+    over: list[tuple[int, Command]] = []
     left: list[Line] = []
-    suppressed: list[Command] = []
     let_go: list[Command] = []
     for seq, one in due:
         wakes = None if one.quiet is None else one.quiet.ends_at(now)
@@ -171,25 +171,32 @@ def sendable(
             left.append(line_of(one))
         elif (said := needless_of(db, one, now)) is not None:
             needless, accepted_at = said
-            over.append((seq, octets(needless.reason or ""), micros(now)))
-            left.append(line_of(one))
             let_go.append(needless)
+            over.append((seq, needless))
             release(db, [one.id], micros(accepted_at + gap))
+        elif (reason := _overtaken(db, one)) is not None:
+            over.append((seq, ended_as(one, CommandState.CANCELLED, reason, now)))
         elif (reason := _over_limit(db, one, now)) is not None:
-            over.append((seq, octets(reason), micros(now)))
-            left.append(line_of(one))
-            suppressed.append(ended_as(one, CommandState.SUPPRESSED, reason, now))
+            over.append((seq, ended_as(one, CommandState.SUPPRESSED, reason, now)))
         else:
             allowed.append((seq, one))
     if sleeping:
         write(db, _QUIET, sleeping)
     if over:
-        write(db, _SUPPRESS, over)
-        give_back(db, [one.id for one in suppressed])
+        write(db, _END, [(seq, one.state.value, octets(one.reason or ""), micros(now)) for seq, one in over])
         # What waits for a needless identify was let go; what waits for another is held.
-        hold(db, [(one.id, one.state, one.reason) for one in suppressed])
-    move_up(db, left, micros(now))
-    return allowed, suppressed + let_go
+        undone = [one for _, one in over if one not in let_go]
+        give_back(db, [one.id for one in undone])
+        hold(db, [(one.id, one.state, one.reason) for one in undone])
+    move_up(db, [*left, *(line_of(one) for _, one in over)], micros(now))
+    return allowed, [one for _, one in over]
+
+
+def _overtaken(db: sqlite3.Connection, one: Command) -> str | None:
+    if one.name is None:
+        return None
+    found = db.execute(_HOLDER, (one.source, octets(one.name))).fetchone()
+    return overtaken(one, None if found is None else found[0])
 
 
 def _over_limit(db: sqlite3.Connection, one: Command, now: datetime) -> str | None:
