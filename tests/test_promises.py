@@ -12,7 +12,7 @@ import asyncio
 import os
 import random
 from collections import defaultdict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from itertools import count
@@ -25,12 +25,14 @@ import pytest
 import gateway
 from gateway.delivery import Record, Stumbled
 from gateway.delivery.dispatch import Dispatcher
+from gateway.inbound.quarantine import Refused
 from gateway.inbound.receive import Receiver
 from gateway.intilery.client import Client
 from gateway.intilery.sandbox import Faults, Sandbox, create_sandbox
 from gateway.model import CommandState
 from gateway.rules import Ruleset, load_files
 from gateway.store import Act, Claimed, CommandFilter, Store, open_store
+from tests.postgres import Databases, server
 from tests.promises import Ending, ending_of, nobody_got_too_many, the_promises_hold
 from tests.servers import running
 
@@ -168,6 +170,7 @@ class World:
             credential=tokens.get,
             wake=self.dispatcher.wake,
             emit=lambda record: None,
+            quarantine=_none_is_refused,
             now=lambda: self.now,
         )
         await self.dispatcher.start()
@@ -268,16 +271,32 @@ class World:
                     return
 
 
+async def _none_is_refused(refused: Refused) -> None:
+    raise AssertionError("the source verifies nothing")
+
+
 def _is_the_gateways(task: asyncio.Task[Any]) -> bool:
     code = getattr(task.get_coro(), "cr_code", None)
     return code is not None and Path(code.co_filename).is_relative_to(Path(gateway.__file__).parent)
 
 
-@pytest.fixture(params=["sqlite"])
-def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    assert request.param == "sqlite"
-    return f"sqlite:///{tmp_path / 'gateway.db'}"
+@pytest.fixture(scope="module")
+def databases() -> Iterator[Databases]:
+    with server() as address:
+        made = Databases(address)
+        yield made
+        made.close()
+
+
+@pytest.fixture
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """An empty database of a kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'gateway.db'}"
+        return
+    made: Databases = request.getfixturevalue("databases")
+    yield made.make()
+    made.drop()
 
 
 @asynccontextmanager
@@ -304,7 +323,10 @@ async def lived(store_url: str, seed: int) -> AsyncIterator[tuple[World, Ending]
             await world.kill()
 
 
-@pytest.mark.parametrize("seed", range(SEEDS))
+COURSES = [("sqlite", seed) for seed in range(SEEDS)] + [("postgres", seed) for seed in range(0, SEEDS, 4)]
+
+
+@pytest.mark.parametrize(("store_url", "seed"), COURSES, indirect=["store_url"])
 async def test_whatever_happens_the_promises_hold(store_url: str, seed: int) -> None:
     async with lived(store_url, seed) as (world, end):
         assert not [record for record in world.records if isinstance(record, Stumbled)]
