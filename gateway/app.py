@@ -245,7 +245,7 @@ class Gateway:
 
     async def _recall_destinations(self) -> None:
         """Those that the rules no longer name and that have unfinished commands, from the versions that named them."""
-        lost = (await self.store.backlog()).keys() - self.ruleset.destinations.keys()
+        lost = await self.store.unfinished() - self.ruleset.destinations.keys()
         for history in await self.store.rules_histories(limit=_RECALLED) if lost else ():
             found = await self.versions.ruleset(history.version.version)
             if found is not None:

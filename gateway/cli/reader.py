@@ -368,7 +368,7 @@ class StoreReader:
 
         ruleset = await pausing.served(store, Versions(store, environ=self._settings.environ))
         if ruleset is not None:
-            await pausing.refuse_unknown(store, ruleset, scope, name, destinations=await store.backlog())
+            await pausing.refuse_unknown(store, ruleset, scope, name, destinations=await store.unfinished())
         return ruleset
 
     def _credential(self) -> Callable[[str], str | None]:

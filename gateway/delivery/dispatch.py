@@ -107,7 +107,7 @@ class Dispatcher:
         :raises StoreError: the store can't be read or written.
         """
         found = await self._recover()
-        waiting = await self._store.backlog()
+        waiting = await self._store.unfinished()
         await self._pauses.look()
         self._running = True
         self._settle(found, "the gateway stopped while it was sending")
@@ -216,7 +216,7 @@ class Dispatcher:
                 self._settle(await self._recover(), "no result was recorded while its lease was in force")
                 if loop.time() >= next_look:
                     next_look = loop.time() + lease
-                    names = {*self._destinations(), *await self._store.backlog()}
+                    names = {*self._destinations(), *await self._store.unfinished()}
                     self.wake(names - self._lanes.keys())
             except StoreError as error:
                 self._terms.emit(StoreFailed(verb="recover", message=str(error)))

@@ -651,6 +651,10 @@ class Store(Protocol):
     async def backlog(self) -> dict[str, dict[CommandState, int]]:
         """How many unfinished commands each destination has, by state."""
 
+    async def unfinished(self) -> frozenset[str]:
+        """The destinations that have unfinished commands; what waits for an identify counts where that goes. Unlike
+        :meth:`backlog` it counts nothing, and costs the same with a million of them."""
+
     async def pause(self, pause: Pause) -> None:
         """Pause it, for all processes that share the store, until :meth:`resume`. Where it is paused already, ``since``
         stays and the rest is taken over."""

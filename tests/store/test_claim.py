@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from gateway.model import CommandState, Outcome
-from gateway.store import Claim, Store, Verdict
+from gateway.store import Act, Claim, Pause, PauseScope, Store, Verdict
 from tests.store.conftest import Opened
 from tests.store.making import LEASE, NOW, after, attempt, claimed, ended, one, received, state_of
 
@@ -232,6 +232,34 @@ async def test_the_backlog_counts_what_is_unfinished(store: Store) -> None:
         },
         "uk": {CommandState.WAITING: 2},
     }
+    assert await store.unfinished() == {"default", "uk"}
+
+
+@pytest.mark.parametrize(
+    ("state", "unfinished"),
+    [
+        *((state, True) for state in ("pending", "delivering", "unknown", "held", "behind", "waiting", "paused")),
+        *((state, False) for state in ("delivered", "failed", "cancelled")),
+    ],
+)
+async def test_a_destination_is_unfinished_as_long_as_any_of_its_commands_is(
+    store: Store, state: str, unfinished: bool
+) -> None:
+    others = {"destination": "a", "user_id": "other"}, {"destination": "z", "user_id": "other"}
+    fields = {"state": CommandState.WAITING, "due_at": after(60)} if state == "waiting" else {}
+    made, *_ = await received(store, fields | {"destination": "m", "source": "m"}, *others)
+    if state == "behind":
+        await received(store, {"destination": "m"})
+    elif state == "paused":
+        await store.pause(Pause(scope=PauseScope.SOURCE, name="m", since=NOW, by="anna"))
+        assert await claimed(store, destination="m") == []
+    elif state == "cancelled":
+        await store.act(Act.CANCEL, [made.id], now=NOW)
+    elif state not in ("pending", "waiting"):
+        (claim,) = await claimed(store, destination="m")
+        if state != "delivering":
+            await ended(store, claim, CommandState(state), **({"due_at": after(60)} if state == "unknown" else {}))
+    assert await store.unfinished() == {"a", "z", *(["m"] if unfinished else [])}
 
 
 async def test_a_lease_that_is_over_is_taken_over_once(store: Store) -> None:

@@ -15,7 +15,7 @@ from gateway.model import CommandState
 from gateway.store import Reception, Store, Verdict
 from gateway.store.arrivals import arrival_of
 from gateway.store.leases import Due, Result
-from gateway.store.sqlite import claims, line, pauses, quarantine, reception
+from gateway.store.sqlite import claims, line, lists, pauses, quarantine, reception
 from gateway.store.sqlite.database import connect, migrate
 from gateway.store.turns import Turns
 from tests.store.making import GAP, LEASE, NOW, claimed, command, webhook
@@ -55,6 +55,8 @@ SINGLE = [
     claims._DUE,
     claims._NEXT_WAITING,
     line._DUE_TO_JOIN,
+    lists._NEXT_UNFINISHED,
+    lists._NEXT_PAUSED,
     pauses._STANDING,
     pauses._HEADS,
     pauses._PARKED,

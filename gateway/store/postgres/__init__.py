@@ -340,6 +340,9 @@ class PostgresStore:
     async def backlog(self) -> dict[str, dict[CommandState, int]]:
         return await self._open().reader.read(lists.count_backlog)
 
+    async def unfinished(self) -> frozenset[str]:
+        return await self._open().reader.read(lists.unfinished)
+
     async def pause(self, pause: Pause) -> None:
         await self._open().delivery.submit(_pause, pause)
 

@@ -35,6 +35,29 @@ SELECT destination, state, count(*) FROM commands_open
 WHERE state IN ('pending', 'waiting', 'delivering', 'unknown', 'held') GROUP BY destination, state
 """
 
+# From destination to destination, one look into each index. Whoever stands in a line stands behind its head.
+_UNFINISHED = """
+WITH RECURSIVE found (destination) AS (
+    SELECT '' COLLATE "C"
+    UNION ALL
+    SELECT least(
+        (SELECT c.destination FROM commands_open AS c WHERE c.head AND c.destination > found.destination
+            ORDER BY c.destination LIMIT 1),
+        (SELECT c.destination FROM commands_open AS c WHERE c.state = 'waiting' AND c.blocked_by IS NULL
+            AND c.destination > found.destination ORDER BY c.destination LIMIT 1),
+        (SELECT c.destination FROM commands_open AS c WHERE c.state = 'held' AND c.destination > found.destination
+            ORDER BY c.destination LIMIT 1))
+    FROM found WHERE found.destination IS NOT NULL),
+parked (key, destination) AS (
+    SELECT 'paused/' COLLATE "C", '' COLLATE "C"
+    UNION ALL
+    SELECT next.blocked_by, next.destination FROM parked CROSS JOIN LATERAL (
+        SELECT c.blocked_by, c.destination FROM commands_open AS c
+        WHERE (c.blocked_by, c.destination) > (parked.key, parked.destination) AND c.blocked_by < 'paused0'
+        ORDER BY c.blocked_by, c.destination LIMIT 1) AS next)
+SELECT destination FROM found UNION SELECT destination FROM parked
+"""
+
 
 async def find_webhook(db: Connection, id: str) -> Webhook:
     row = await fetch_one(db, _WEBHOOK, (id,)) if is_text(id) else None
@@ -146,6 +169,11 @@ def command_conditions(filter: CommandFilter) -> Conditions:
     if filter.rules_version is not None:
         where.add(_OF_WEBHOOK + "w.rules_version = %s)", filter.rules_version)
     return where
+
+
+async def unfinished(db: Connection) -> frozenset[str]:
+    """The destinations that have commands which are not in :data:`~gateway.model.FINAL_STATES`."""
+    return frozenset(destination for (destination,) in await fetch(db, _UNFINISHED) if destination)
 
 
 async def count_backlog(db: Connection) -> dict[str, dict[CommandState, int]]:

@@ -313,6 +313,9 @@ class SQLiteStore:
     async def backlog(self) -> dict[str, dict[CommandState, int]]:
         return await self._open().lists.read(lists.count_backlog)
 
+    async def unfinished(self) -> frozenset[str]:
+        return await self._open().lists.read(lists.unfinished)
+
     async def pause(self, pause: Pause) -> None:
         await self._open().writer.submit(_pause, pause)
 

@@ -53,8 +53,24 @@ UNION ALL SELECT destination, 'delivering', count(*) FROM commands INDEXED BY in
     WHERE state = 'delivering' GROUP BY destination
 UNION ALL SELECT destination, 'unknown', count(*) FROM commands INDEXED BY lookups
     WHERE state = 'unknown' GROUP BY destination
-UNION ALL SELECT destination, 'held', count(*) FROM commands INDEXED BY commands_troubled
+UNION ALL SELECT destination, 'held', count(*) FROM commands INDEXED BY held_for_a_person
     WHERE state = 'held' GROUP BY destination
+"""
+
+# From destination to destination, one look into each index. Whoever stands in a line stands behind its head.
+_NEXT_UNFINISHED = """
+SELECT min(destination) FROM (
+    SELECT min(destination) AS destination FROM commands INDEXED BY line_head WHERE head = 1 AND destination > :after
+    UNION ALL SELECT min(destination) FROM commands INDEXED BY waiting_for_time
+        WHERE state = 'waiting' AND blocked_by IS NULL AND destination > :after
+    UNION ALL SELECT min(destination) FROM commands INDEXED BY held_for_a_person
+        WHERE state = 'held' AND destination > :after)
+"""
+# What waits for the end of a pause. What waits for an identify goes to where that goes, which is unfinished too.
+_NEXT_PAUSED = """
+SELECT blocked_by, destination FROM commands INDEXED BY waiting_for_identify
+WHERE (blocked_by, destination) > (?, ?) AND blocked_by >= 'paused/' AND blocked_by < 'paused0'
+ORDER BY blocked_by, destination LIMIT 1
 """
 
 
@@ -168,6 +184,18 @@ def command_conditions(filter: CommandFilter) -> Conditions:
     if filter.rules_version is not None:
         where.add(_OF_WEBHOOK + "w.rules_version = ?)", filter.rules_version)
     return where
+
+
+def unfinished(db: sqlite3.Connection) -> frozenset[str]:
+    """The destinations that have commands which are not in :data:`FINAL_STATES`."""
+    found: set[str] = set()
+    after = ""
+    while (after := db.execute(_NEXT_UNFINISHED, {"after": after}).fetchone()[0]) is not None:
+        found.add(after)
+    place = ("", "")
+    while (place := db.execute(_NEXT_PAUSED, place).fetchone()) is not None:
+        found.add(place[1])
+    return frozenset(found)
 
 
 def count_backlog(db: sqlite3.Connection) -> dict[str, dict[CommandState, int]]:

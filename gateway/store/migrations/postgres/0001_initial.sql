@@ -189,6 +189,7 @@ CREATE INDEX waiting_for_identify ON commands_open (blocked_by, destination) WHE
 CREATE INDEX in_flight ON commands_open (leased_until) WHERE state = 'delivering';
 CREATE INDEX lookups ON commands_open (due_at) WHERE state = 'unknown';
 CREATE INDEX held ON commands_open (seq) WHERE state = 'held';
+CREATE INDEX held_by_destination ON commands_open (destination) WHERE state = 'held';
 
 -- What is finished: this one, and one like it for each day.
 CREATE TABLE commands_kept PARTITION OF commands FOR VALUES IN (0);

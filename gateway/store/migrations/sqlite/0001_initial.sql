@@ -164,6 +164,7 @@ CREATE INDEX waiting_for_time ON commands (destination, due_at) WHERE state = 'w
 CREATE INDEX waiting_for_identify ON commands (blocked_by, destination) WHERE blocked_by IS NOT NULL;
 CREATE INDEX in_flight ON commands (destination, leased_until) WHERE state = 'delivering';
 CREATE INDEX lookups ON commands (destination, due_at) WHERE state = 'unknown';
+CREATE INDEX held_for_a_person ON commands (destination) WHERE state = 'held';
 CREATE INDEX commands_troubled ON commands (state, seq) WHERE state = 'failed' OR state = 'held' OR state = 'expired';
 
 -- What rules say of how often. A once key belongs to the command that has it; a name to the last that took it; a use
