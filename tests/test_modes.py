@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from gateway.intilery.sandbox import create_sandbox
+from gateway.intilery.sandbox import Faults, create_sandbox
 from tests import shop
 from tests.admin.test_replaying import Shop
 from tests.servers import running
@@ -75,3 +75,64 @@ async def test_a_dry_run_stands_for_the_live_rule_and_sends_nothing(begin: Begin
         assert status == 200
         await here.until(webhook, "delivered", "delivered")
         assert [call.action for call in here.sandbox.calls] == ["identify", "track"]
+
+
+def destinations(terms: str) -> str:
+    return shop.DESTINATIONS.replace("    assets:", f"    {terms}\n    assets:", 1)
+
+
+async def test_only_those_in_allow_are_sent_to_and_lists_say_so(begin: Begin) -> None:
+    async with begin(destinations=destinations("allow: [ada]")) as here:
+        allowed = await here.order("orders/create", customer={"id": "ada", "email": "ada@example.com"})
+        other = await here.order("orders/create", customer={"id": "bob", "email": "bob@example.com"})
+        await here.until(allowed, "delivered", "delivered")
+        commands = await here.until(other, "suppressed", "suppressed")
+        assert {command["reason"] for command in commands} == {
+            "its customer is not in allow of the destination 'default'"
+        }
+        assert {call.body["userId"] for call in here.sandbox.calls} == {"ada"}
+        listed = await here.http.get("/api/commands?state=suppressed&text=not+in+allow", headers=shop.bearer())
+        assert {row["user_id"] for row in listed.json()["items"]} == {"bob"}
+
+
+async def test_everything_goes_to_the_test_user(begin: Begin) -> None:
+    async with begin(destinations=destinations("test_user: tess")) as here:
+        for topic in ("orders/create", "orders/fulfilled"):
+            await here.order(topic)
+        await shop.until(lambda: _called(here, 2))
+        assert [(call.action, call.body["userId"], call.body["event"]) for call in here.sandbox.calls] == [
+            ("track", "tess", "send_email"),
+            ("track", "tess", "send_sms"),
+        ]
+        assert "ada@example.com" not in str([call.body for call in here.sandbox.calls])
+
+
+async def _called(here: Shop, times: int) -> bool:
+    return len(here.sandbox.calls) == times
+
+
+async def test_what_was_made_before_is_held_when_only_some_may_be_reached(begin: Begin, tmp_path: Path) -> None:
+    async with begin() as here:
+        here.sandbox.faults = Faults(answer_status=503)
+        webhook = await here.order("orders/fulfilled")
+
+        async def tried() -> bool:
+            return bool(await _attempts(here, webhook))
+
+        await shop.until(tried)
+        (tmp_path / "rules" / "destinations.yaml").write_text(destinations("allow: [ada]"), encoding="utf-8")
+        await here.serve(shop.RULES)
+        here.sandbox.faults = Faults()
+        [command] = await here.until(webhook, "held")
+        assert command["reason"] == "its customer is not in allow of the destination 'default'"
+        assert here.sandbox.calls == []
+        # Once everybody may be reached again, a person lets it go.
+        (tmp_path / "rules" / "destinations.yaml").write_text(shop.DESTINATIONS, encoding="utf-8")
+        await here.serve(shop.RULES)
+        await here.http.post("/api/commands/retry", json={"ids": [command["id"]]}, headers=shop.bearer())
+        await here.until(webhook, "delivered")
+
+
+async def _attempts(here: Shop, webhook: str) -> list[object]:
+    view = (await here.http.get(f"/api/webhooks/{webhook}", headers=shop.bearer())).json()
+    return list(view["commands"][0]["attempts"])

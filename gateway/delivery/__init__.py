@@ -25,7 +25,8 @@ class AttemptMade(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CommandEnded(msgspec.Struct, frozen=True, kw_only=True):
-    """It was a command's turn, and it does not leave: it has expired, or is suppressed. That is on disk."""
+    """It was a command's turn, and it does not leave: it has expired, is suppressed, or is held for its destination's
+    ``test_user`` or ``allow``. That is on disk."""
 
     command: Command
     """As it is now, with the reason."""

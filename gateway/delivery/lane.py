@@ -316,6 +316,13 @@ class Lane:
             allowance.done()
             await self._give_back(claim)
             return
+        if (refusal := where.destination.refuses(command.user_id)) is not None:
+            # It was made before only some customers could be reached there: a person decides, and nothing leaves.
+            allowance.done()
+            held = Verdict(state=CommandState.HELD, reason=refusal)
+            await self._record(claim, None, held)
+            terms.emit(CommandEnded(command=msgspec.structs.replace(command, state=held.state, reason=refusal)))
+            return
         result: Acceptance | DeliveryError
         try:
             result = await self._client.send(

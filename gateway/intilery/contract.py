@@ -99,8 +99,25 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True):
     burst: int = 500
     assets: Mapping[str, str] = msgspec.field(default_factory=dict)
     journeys: Mapping[str, str] = msgspec.field(default_factory=dict)
+    test_user: str | None = None
+    """A customer's id: every command goes to this one instead."""
+    allow: frozenset[str] | None = None
+    """Customers' ids: only these are sent to."""
     disabled: str | None = None
     """Why nothing can be sent there (no client id is set); its commands wait."""
+
+    @property
+    def tests(self) -> bool:
+        """Whether only some customers may be reached there."""
+        return self.test_user is not None or self.allow is not None
+
+    def refuses(self, user_id: str) -> str | None:
+        """Why a customer may not be reached there, or None. The words hold no id: they are logged."""
+        if self.test_user is not None and user_id != self.test_user:
+            return f"the destination '{self.name}' has a test_user, and this is for another customer"
+        if self.allow is not None and user_id not in self.allow:
+            return f"its customer is not in allow of the destination '{self.name}'"
+        return None
 
     def endpoint(self, action: str) -> str:
         """The URL that calls of an action are posted to."""

@@ -11,6 +11,7 @@ import msgspec
 from gateway.errors import MappingError
 from gateway.intilery import contract
 from gateway.model import FINAL_STATES, Command, CommandState, OnUnknown, command_id
+from gateway.rules.audience import restricted
 from gateway.rules.budget import CALL_STEPS
 from gateway.rules.calls import Call
 from gateway.rules.expressions import Expression
@@ -53,6 +54,11 @@ class CommandMaker:
                     f"{command.command} names '{command.user_id}'; both must be one",
                     field="userId",
                 )
+        tested = self.source.tests.get(destination)
+        if tested is not None:
+            made = restricted(made, tested, now=self.now)
+        if len(made) == 2 and made[0].state is not CommandState.SUPPRESSED:
+            identify, command = made
             if command.state in (CommandState.PENDING, CommandState.WAITING):
                 made[1] = msgspec.structs.replace(
                     command, state=CommandState.WAITING, after=identify.id, due_at=command.not_before

@@ -167,6 +167,7 @@ class SourceCompiler:
             lets=len(names.lets),
             fetches=fetches,
             codes=self.codes,
+            tests={name: one for name, one in self.destinations.items() if one.tests},
             examples=keys["examples"][1] if "examples" in keys else None,
         )
 

@@ -14,6 +14,7 @@ import re
 from collections.abc import Mapping
 from decimal import Decimal
 
+from gateway.intilery import contract
 from gateway.intilery.contract import Destination
 from gateway.rules.keys import check_keys
 from gateway.rules.nodes import Node, YAMLFile
@@ -32,6 +33,8 @@ KEYS: Mapping[str, str] = {
     "burst": "requests at once; 500 unless given",
     "assets": "names that rules use, to the asset codes of this account",
     "journeys": "names that rules use, to the journey ids of this account",
+    "test_user": "a customer's id: every command goes to this one instead, and no identify is sent",
+    "allow": "a list of customers' ids: only these are sent to, and the rest is recorded as suppressed",
 }
 _ENVIRONMENT = re.compile(r"\$env\.([A-Za-z_][A-Za-z0-9_]*)\Z")
 _LABEL = re.compile(r"[a-z0-9][a-z0-9_-]*\Z")
@@ -141,8 +144,13 @@ def _destination(yaml: YAMLFile, key: Node, node: Node, environ: Mapping[str, st
             keys["auth_token"][1],
             "auth_token is never written in a file; it takes $env.NAME, such as $env.INTILERY_UK_TOKEN",
         )
+    test_user, allow = _test_user(yaml, keys), _allow(yaml, keys)
+    if test_user is not None and allow is not None and test_user not in allow:
+        yaml.problem(keys["allow"][1], f"test_user '{test_user}' is not in allow, so that nothing is sent; add it")
     return Destination(
         name=key.text,
+        test_user=test_user,
+        allow=allow,
         client_id=client,
         account_id=account,
         brand_id=text("brand_id", account.upper()),
@@ -163,6 +171,34 @@ def _positive(yaml: YAMLFile, keys: Mapping[str, tuple[Node, Node]], name: str, 
         yaml.problem(node, f"{name} takes a number above 0; found {node.describe()}")
         return default
     return node.value
+
+
+def _test_user(yaml: YAMLFile, keys: Mapping[str, tuple[Node, Node]]) -> str | None:
+    node = keys["test_user"][1] if "test_user" in keys else None
+    return None if node is None or _is_null(node) else _customer(yaml, node, "test_user")
+
+
+def _allow(yaml: YAMLFile, keys: Mapping[str, tuple[Node, Node]]) -> frozenset[str] | None:
+    node = keys["allow"][1] if "allow" in keys else None
+    if node is None or _is_null(node):
+        return None
+    if node.kind != "list":
+        yaml.problem(node, f"allow takes a list of customers' ids; found {node.describe()}")
+        return frozenset()
+    found = (_customer(yaml, item, "allow") for item in node.items)
+    return frozenset(id for id in found if id is not None)
+
+
+def _is_null(node: Node) -> bool:
+    return node.kind == "scalar" and node.value is None
+
+
+def _customer(yaml: YAMLFile, node: Node, key: str) -> str | None:
+    """A customer's id as it is written: ``0815`` keeps its zero."""
+    if node.kind != "scalar" or contract.user_id(node.text) is None:
+        yaml.problem(node, f"{key} takes a customer's id; found {node.describe()}")
+        return None
+    return node.text
 
 
 def _codes(yaml: YAMLFile, keys: Mapping[str, tuple[Node, Node]], name: str) -> dict[str, str]:

@@ -216,6 +216,8 @@ class Source(msgspec.Struct, frozen=True, kw_only=True):
     """What is fetched before its rules run, in order."""
     codes: Mapping[str, Codes] = {}
     """What each destination calls its assets and journeys."""
+    tests: Mapping[str, Destination] = {}
+    """The destinations of which only some customers may be reached."""
     examples: Node | None = None
 
     @property

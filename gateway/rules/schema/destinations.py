@@ -26,6 +26,8 @@ def destinations_schema() -> Schema:
         "account_id": ANY_TEXT,
         "brand_id": ANY_TEXT,
         "url": {"type": "string"},
+        "test_user": {"type": ["string", "number", "null"]},
+        "allow": {"type": ["array", "null"], "items": {"type": ["string", "number"]}},
     }
     one: Schema = {
         "type": "object",
