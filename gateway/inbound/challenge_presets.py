@@ -15,6 +15,16 @@ CHALLENGES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyTyp
         "adobe": ("echo_query", {"name": "challenge", "as": "json"}),
         # developers.asana.com/reference/createwebhook: 200 and the same header; the secret signs what follows
         "asana": ("echo_header", {"name": "X-Hook-Secret"}),
+        # docs.aws.amazon.com/sns, HTTP/HTTPS subscription confirmation: the owner of the address opens SubscribeURL;
+        # that of an UnsubscribeConfirmation would subscribe again. .cn: docs.amazonaws.cn
+        "aws_sns": (
+            "visit",
+            {
+                "field": "SubscribeURL",
+                "where": {"Type": "SubscriptionConfirmation"},
+                "hosts": ["sns.*.amazonaws.com", "sns.*.amazonaws.com.cn"],
+            },
+        ),
         # github.com/cloudevents/spec, cloudevents/http-webhook.md, abuse protection
         "cloudevents": ("allow_origin", {}),
         # dropbox.com/developers/reference/webhooks: text/plain and nosniff are asked for there
@@ -42,16 +52,6 @@ CHALLENGES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyTyp
         "mindbody": ("probe", {"methods": ["HEAD"]}),
         # api.slack.com/events/url_verification: signed as every request is ("verify the authenticity, then respond")
         "slack": ("echo_field", {"field": "challenge", "where": {"type": "url_verification"}}),
-        # docs.aws.amazon.com/sns, HTTP/HTTPS subscription confirmation: the owner of the address opens SubscribeURL;
-        # that of an UnsubscribeConfirmation would subscribe again. .cn: docs.amazonaws.cn
-        "sns": (
-            "visit",
-            {
-                "field": "SubscribeURL",
-                "where": {"Type": "SubscriptionConfirmation"},
-                "hosts": ["sns.*.amazonaws.com", "sns.*.amazonaws.com.cn"],
-            },
-        ),
         # developer.atlassian.com/cloud/trello/guides/rest-api/webhooks: HEAD when a webhook is created, exactly 200
         "trello": ("probe", {"methods": ["HEAD"]}),
         # woocommerce/woocommerce class-wc-webhook.php deliver_ping(): unsigned, when a webhook is saved first

@@ -41,7 +41,7 @@ def _wire() -> None:
     from tests.fuzz.properties import on_the_wire, statuses
 
     folder = Path(tempfile.mkdtemp())
-    open_source = "source: open\nverify: none\nchallenge: [meta, slack, sns, zoom, cloudevents]\n"
+    open_source = "source: open\nverify: none\nchallenge: [meta, slack, aws_sns, zoom, cloudevents]\n"
     shop.write_rules(
         folder / "rules",
         rules={"open.yaml": open_source, "shop.yaml": shop.RULES, "destinations.yaml": shop.DESTINATIONS},

@@ -10,6 +10,7 @@ import socket
 import ssl
 import subprocess
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from starlette.applications import Starlette
 
 from gateway.errors import FetchError, FetchRefused, FetchUnavailable
 from gateway.inbound.api_client import APIClient
+from gateway.inbound.authentication import scheme_from, sign
 from gateway.inbound.visits import AT_A_TIME, ATTEMPTS, MOST, VisitMade, Visits
 from gateway.store import WebhookFilter
 from tests import shop
+from tests.inbound.pairs import pair_for
 from tests.servers import acting, read_request, running
 
 HOST = "sns.eu-west-1.amazonaws.com"
@@ -30,7 +33,7 @@ ADDRESS = f"https://{HOST}/?Action=ConfirmSubscription&TopicArn={TOPIC}&Token=23
 RULES = f"""\
 source: sns
 verify: {{header: {{name: X-Proof, secret: $env.SHOP_SECRET}}}}
-challenge: {{sns: {{where: {{Type: SubscriptionConfirmation, TopicArn: "{TOPIC}"}}}}}}
+challenge: {{aws_sns: {{where: {{Type: SubscriptionConfirmation, TopicArn: "{TOPIC}"}}}}}}
 event_type: $.Type
 ignore: {{$.TopicArn: {{ne: "{TOPIC}"}}}}
 let: {{order: $.Message | parse_json}}
@@ -41,12 +44,23 @@ rules:
       userId: $let.order.customer.id
       properties: {{journeyIdToTrigger: $journey.welcome}}
 """
+PAIR = pair_for("rsa")
+NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 PROOF = {"X-Proof": shop.SECRET, "content-type": "text/plain; charset=UTF-8"}
 
 
 def message(type: str = "SubscriptionConfirmation", **changes: Any) -> bytes:
-    found = {"Type": type, "MessageId": "165545c9", "TopicArn": TOPIC, "Token": "2336412f37", "SubscribeURL": ADDRESS}
-    return json.dumps({**found, **changes}).encode()
+    found = {
+        "Type": type,
+        "MessageId": "165545c9",
+        "TopicArn": TOPIC,
+        "Token": "2336412f37",
+        "SubscribeURL": ADDRESS,
+        "Message": "You have chosen to subscribe",
+        "Timestamp": "2026-01-05T10:00:00.000Z",
+        **changes,
+    }
+    return json.dumps(found).encode()
 
 
 class Amazon:
@@ -95,8 +109,10 @@ async def amazon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterat
 
 @pytest.fixture
 def app(tmp_path: Path, amazon: Amazon) -> Starlette:
-    shop.write_rules(tmp_path / "rules", rules={"sns.yaml": RULES, "destinations.yaml": shop.DESTINATIONS})
-    return shop.shop_app(tmp_path, GATEWAY_ROLE="receive")
+    signed = "source: signed\nverify: aws_sns\nchallenge: aws_sns\nevent_type: $.Type\n"
+    files = {"sns.yaml": RULES, "signed.yaml": signed, "destinations.yaml": shop.DESTINATIONS}
+    shop.write_rules(tmp_path / "rules", rules=files)
+    return shop.shop_app(tmp_path, GATEWAY_ROLE="receive", AWS_SNS_PUBLIC_KEY=PAIR[1])
 
 
 @pytest.fixture
@@ -156,6 +172,24 @@ async def test_only_what_is_verified_and_of_the_named_topic_is_opened(
         ("ignored", "SubscriptionConfirmation")
     ]
     assert amazon.asked == []
+
+
+async def test_a_message_that_amazon_signed_is_believed_and_a_changed_one_is_not(
+    app: Starlette, hooks: httpx.AsyncClient, amazon: Amazon, reachable: None
+) -> None:
+    def signed(body: bytes) -> bytes:
+        return sign(scheme_from("aws_sns"), body=body, headers={}, credential={}.get, now=NOW, private_key=PAIR[0]).body
+
+    real = signed(message())
+    forged = real.replace(b"2336412f37", b"0000000000")
+    assert (await hooks.post("/signed", content=forged)).status_code == 401
+    assert (await hooks.post("/signed", content=message())).status_code == 401
+    assert amazon.asked == []
+    assert (await hooks.post("/signed", content=real)).status_code == 200
+    await asyncio.wait_for(amazon.came.wait(), 10)
+    text = json.dumps({"customer": {"id": "c-7"}})
+    told = signed(message("Notification", Message=text))
+    assert (await hooks.post("/signed", content=told)).json()["status"] == "accepted"
 
 
 @pytest.mark.parametrize(

@@ -110,6 +110,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             keys={"header": "X-Hub-Signature", "algorithm": "sha1", "prefix": "sha1="},
             source="developers.intercom.com, webhook notifications",
             dedup_key="$.id",
+            challenge="intercom",
             note="the key is the app's client secret",
         ),
         "klaviyo": Preset(
@@ -154,6 +155,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
                 "signed": "{url}{sorted_form}",
             },
             source="mailchimp.com/developer/transactional, authenticating webhook requests",
+            challenge="mandrill",
         ),
         "meta": Preset(
             title="Meta: WhatsApp, lead ads, pages",

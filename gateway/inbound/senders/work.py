@@ -43,6 +43,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             keys=_sns("sha256"),
             source="docs.aws.amazon.com/sns, verifying the signatures of Amazon SNS messages",
             dedup_key="$.MessageId",
+            challenge="aws_sns",
             note="the certificate in AWS_SNS_PUBLIC_KEY, or, with published, at SigningCertURL",
         ),
         "aws_sns_v1": Preset(
@@ -51,6 +52,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             keys=_sns("sha1"),
             source="docs.aws.amazon.com/sns, verifying the signatures of Amazon SNS messages",
             dedup_key="$.MessageId",
+            challenge="aws_sns",
             note="SHA-1, the default of a topic until its SignatureVersion is set to 2",
         ),
         "bitbucket": Preset(

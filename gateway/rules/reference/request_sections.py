@@ -32,9 +32,9 @@ _NOTES = """\
 - `meta`: make up a token, set it as META_VERIFY_TOKEN, and enter it in the app's settings.
 - `xero`: rightly signed requests about nothing are answered 200 without a body, wrongly signed ones 401. With
   `respond: {body: ""}` its webhooks are answered without a body too.
-- `sns`: the gateway opens SubscribeURL after it has answered, only over https at `sns.REGION.amazonaws.com`, and tries
-  for some minutes; the log says how it ended. Anybody at Amazon has a topic, so name yours:
-  `sns: {where: {Type: SubscriptionConfirmation, TopicArn: "arn:aws:sns:…"}}`, and let `ignore` leave out what
+- `aws_sns`: the gateway opens SubscribeURL after it has answered, only over https at `sns.REGION.amazonaws.com`, and
+  tries for some minutes; the log says how it ended. Anybody at Amazon has a topic, so name yours:
+  `aws_sns: {where: {Type: SubscriptionConfirmation, TopicArn: "arn:aws:sns:…"}}`, and let `ignore` leave out what
   has another `$.TopicArn`. What follows is a webhook: `$.Message | parse_json` is what was published. So is an
   UnsubscribeConfirmation, whose address is never opened: it would subscribe again."""
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.rules.mistakes.mistake import HEAD, Mistake
 
-_ALL = "adobe, asana, cloudevents, dropbox, intercom, mailchimp, mandrill, meta, microsoft_graph, mindbody, slack, sns, trello, woocommerce, x, xero, zoom, echo_query, echo_field, echo_header, hmac, probe, form_ping, empty_list, visit, allow_origin"
+_ALL = "adobe, asana, aws_sns, cloudevents, dropbox, intercom, mailchimp, mandrill, meta, microsoft_graph, mindbody, slack, trello, woocommerce, x, xero, zoom, echo_query, echo_field, echo_header, hmac, probe, form_ping, empty_list, visit, allow_origin"
 _KINDS = "json, form, ndjson, multipart, xml, text or jwt"
 
 
@@ -88,9 +88,9 @@ SENDERS = (
     ),
     Mistake(
         "challenge visits a part of a label",
-        source("challenge: {sns: {hosts: [sns.amazonaws.com, 'sns*.amazonaws.com']}}"),
+        source("challenge: {aws_sns: {hosts: [sns.amazonaws.com, 'sns*.amazonaws.com']}}"),
         (
-            "3:47: hosts takes names of hosts, such as api.example.com; * may stand for a whole label, never for the last two; found 'sns*.amazonaws.com'",
+            "3:51: hosts takes names of hosts, such as api.example.com; * may stand for a whole label, never for the last two; found 'sns*.amazonaws.com'",
         ),
     ),
     Mistake("challenge visits nowhere", source("challenge: {visit: {field: url}}"), ("3:20: visit needs hosts",)),
