@@ -31,6 +31,7 @@ from gateway.cli.send import send
 from gateway.cli.serve import serve
 from gateway.cli.shadow import shadow
 from gateway.cli.status import status
+from gateway.cli.stores import backup, inspect
 from gateway.cli.versions import rules
 
 
@@ -78,6 +79,8 @@ for _command in (
     probe,
     rules,
     prune,
+    backup,
+    inspect,
     reference,
 ):
     main.add_command(_command)

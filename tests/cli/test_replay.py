@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from gateway.cli.reader import StoreReader
+from gateway.model import WebhookState
+from gateway.store import Reception, open_store
 from tests import shop
 from tests.cli.test_reading import Past, past, read, run, server
+from tests.store.making import webhook
 
 __all__ = ["past", "server"]  # fixtures
 
@@ -106,6 +111,38 @@ def test_what_can_not_be_asked_is_said(corrected: Past, words: tuple[str, ...], 
     result = run("replay", *words)
     assert result.exit_code == 2, result.output
     assert says in result.stderr
+
+
+async def _unmatched(url: str, count: int) -> None:
+    store = open_store(url)
+    await store.open(serving=False)
+    now = datetime.now(UTC)
+    for number in range(count):
+        body = shop.order(customer={"id": f"c{number}"})
+        headers = (("content-type", "application/json"), ("x-shop-topic", "x/y"))
+        hook = webhook(received_at=now, body=body, headers=headers, state=WebhookState.UNMATCHED)
+        await store.receive(Reception(webhook=hook))
+    await store.close()
+
+
+def test_one_that_was_killed_goes_on_and_makes_each_command_once(corrected: Past) -> None:
+    asyncio.run(_unmatched(os.environ["GATEWAY_STORE"], 40))
+    words = (sys.executable, "-m", "gateway", "replay", "--unmatched", "--yes", "--rate", "20", "--json")
+    with subprocess.Popen(words, stdout=subprocess.PIPE, env=dict(os.environ), text=True) as process:
+        assert process.stdout is not None
+        first = json.loads(process.stdout.readline())
+        while read("replay", "--list")["items"][0]["done"] < 5:
+            assert process.poll() is None
+        process.kill()
+    [row] = read("replay", "--list")["items"]
+    assert (row["replay"], row["total"], row["finished"]) == (first["replay"], 41, False)
+    assert 5 <= row["done"] < 41
+    [*_, last] = lines("replay", "--resume", first["replay"])
+    assert (last["done"], last["finished"], last["counts"]["webhooks"]) == (41, True, 41)
+    # Where it was killed between a webhook and its note, that one was translated a second time: to the same command.
+    assert last["counts"]["created"] + last["counts"].get("replaced", 0) == 41
+    found = read("commands", "--command", "send_sms", "--limit", "500")["items"]
+    assert len(found) == len({row["webhook"] for row in found}) == 41
 
 
 def test_lists_are_grouped_by_cause(corrected: Past) -> None:
