@@ -103,6 +103,9 @@ class Gateway:
             now=now,
         )
         self.visits = Visits(self.api_client.open, emit=self.telemetry.visited)
+        self.published = PublishedKeys(
+            addresses=lambda: [url for source in self.ruleset.sources.values() for url in key_addresses(source.verify)]
+        )
         self.quarantine = Quarantine(
             self.store,
             ruleset=lambda: self.ruleset,
@@ -112,10 +115,8 @@ class Gateway:
                 count=settings.quarantine_count, bytes=settings.quarantine_bytes, age=settings.quarantine_age
             ),
             emit=self.telemetry.quarantine,
+            published=self.published,
             now=now,
-        )
-        self.published = PublishedKeys(
-            addresses=lambda: [url for source in self.ruleset.sources.values() for url in key_addresses(source.verify)]
         )
         self.reloader = Reloader(
             settings.rules,

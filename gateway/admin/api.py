@@ -36,6 +36,7 @@ from gateway.errors import (
 )
 from gateway.inbound.exact_json import read_json
 from gateway.inbound.release import Bench
+from gateway.inbound.schemes import Published
 from gateway.intilery.contract import Destination
 from gateway.model import WebhookState
 from gateway.problem import PROBLEM_TYPE, problem_body
@@ -68,6 +69,8 @@ class Running(Protocol):
     def ruleset(self) -> Ruleset: ...
     @property
     def credential(self) -> Credentials: ...
+    @property
+    def published(self) -> Published: ...
     @property
     def versions(self) -> Versions: ...
     @property
@@ -315,7 +318,7 @@ class API:
 
     async def _bench(self) -> Bench:
         running = self._running
-        return await quarantine.bench(running.store, running.ruleset, running.credential)
+        return await quarantine.bench(running.store, running.ruleset, running.credential, running.published)
 
     async def retry(self, request: Request) -> Response:
         return await self._act(Act.RETRY, await _decoded(request, ActRequest))

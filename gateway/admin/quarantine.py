@@ -13,6 +13,7 @@ from gateway.errors import NotFound, UnreadableRequest
 from gateway.inbound.diagnosis import GENEROUS
 from gateway.inbound.quarantine import KEY
 from gateway.inbound.release import Bench, Passed, Released, StillRefused, look_again, release
+from gateway.inbound.schemes import Published
 from gateway.inbound.trials import Diagnosis
 from gateway.intilery.contract import timestamp
 from gateway.model import WebhookState
@@ -34,9 +35,15 @@ class ReleaseRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """Only say what would become of them."""
 
 
-async def bench(store: Store, ruleset: Ruleset, credential: Credentials) -> Bench:
-    """What requests are looked at with: the rules and secrets of now."""
-    return Bench(ruleset=ruleset, credential=credential, names=credential.names, key=await store.key(KEY))
+async def bench(store: Store, ruleset: Ruleset, credential: Credentials, published: Published | None = None) -> Bench:
+    """What requests are looked at with: the rules, the secrets and the published keys of now."""
+    return Bench(
+        ruleset=ruleset,
+        credential=credential,
+        names=credential.names,
+        key=await store.key(KEY),
+        published=published,
+    )
 
 
 async def release_all(store: Store, asked: ReleaseRequest, tools: Bench, *, now: datetime) -> View:

@@ -13,7 +13,7 @@ from gateway.admin.quarantine import diagnosis_row
 from gateway.admin.views import tried, wanted_row
 from gateway.credentials import Credentials
 from gateway.errors import MappingError, Rejected, UnknownSource, Unparseable, UnreadableRequest
-from gateway.inbound.arrival import arrival_of, source_of
+from gateway.inbound.arrival import arrival_of, filled_url, source_of
 from gateway.inbound.authentication import NoVerification, verify
 from gateway.inbound.body import read_body
 from gateway.inbound.diagnosis import GENEROUS
@@ -110,7 +110,7 @@ def _verdict(
         headers=webhook.headers,
         body=webhook.body,
         received_at=webhook.received_at,
-        url=source.public_url,
+        url=filled_url(source.public_url, parts),
     )
     try:
         words = verify(source.verify, request, credential=credential, now=webhook.received_at, parts=parts).scheme

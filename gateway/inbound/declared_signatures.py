@@ -38,6 +38,8 @@ def signature(kind: str, given: Given, path: Path, *, files: Files, preset: str 
     """The scheme that a mapping describes."""
     struct = STRUCTS[kind]
     fields = {field.name: field for field in msgspec.structs.fields(struct) if field.name != "preset"}
+    if "secret" in given and "secret" not in fields:
+        raise SchemeProblem((*path, "secret"), f"{kind} is verified with a public key: public_key, and no secret")
     read.check_keys(given, fields, path)
     found: dict[str, Any] = {"preset": preset}
     for key in (key for key in fields if key in given):
@@ -145,6 +147,8 @@ def _signed(template: str, path: Path, *, plain: bool) -> str:
         for piece in template.split(SECRET) if plain else [template]:
             compile_signed(piece)
     except TemplateProblem as problem:
+        if problem.found == SECRET:
+            raise SchemeProblem(path, "{secret} stands only in a digest: it is the key here") from None
         allowed = (*PLACEHOLDERS, SECRET) if plain else PLACEHOLDERS
         raise SchemeProblem(
             path, f"{problem}; allowed: {' '.join(allowed)}{read.meant(problem.found, allowed)}"

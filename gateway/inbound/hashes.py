@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -39,6 +40,7 @@ class KeyedHash:
     def __init__(self, scheme: Hmac) -> None:
         self.words = f"HMAC-{scheme.algorithm.upper()}"
         self._scheme = scheme
+        self._algorithm, self._encoding = scheme.algorithm, scheme.encoding
         self._message = compile_signed(scheme.signed)
         self._plain = scheme.body_query is None and scheme.port == "registered"
         self._address_only = compile_signed(scheme.signed.replace(_FORM_FIELDS, "")) if scheme.body_query else None
@@ -63,8 +65,9 @@ class KeyedHash:
 
     def matches(self, prepared: list[bytes], key: bytes, signatures: list[bytes]) -> bool:
         matched = False
+        algorithm, encoding = self._algorithm, self._encoding
         for message in prepared:
-            expected = encode(hmac.digest(key, message, self._scheme.algorithm), self._scheme.encoding)
+            expected = encode(hmac.digest(key, message, algorithm), encoding)
             for signature in signatures:
                 if hmac.compare_digest(expected, signature):
                     matched = True
@@ -134,7 +137,7 @@ def keys_of(names: Iterable[str], envelope: Envelope, form: KeyForm) -> Keys:
     unusable: list[str] = []
     credential, suffix = envelope.means.credential, envelope.suffix
     for first in names:
-        name = first + suffix
+        name = first + suffix if suffix else first
         value = credential(name)
         if not value:
             unusable.append(f"{name} is unset")
@@ -146,8 +149,9 @@ def keys_of(names: Iterable[str], envelope: Envelope, form: KeyForm) -> Keys:
     return usable, unusable
 
 
+@lru_cache(maxsize=256)
 def key_of(value: str, form: KeyForm) -> bytes:
-    """The bytes that a secret is as a key.
+    """The bytes that a secret is as a key. Kept: a source's secret is asked for with every request.
 
     :raises UnusableKey: it is not of that form.
     """

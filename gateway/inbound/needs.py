@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
+from gateway.inbound.hashes import UnusableKey, key_of
+from gateway.inbound.public_keys import key_for, public_key
 from gateway.inbound.schemes import (
     AllOf,
     AnyOf,
@@ -92,6 +94,33 @@ def unset_secrets(scheme: Scheme, credential: Credential) -> tuple[str, ...]:
         return ()
     lacking = [group for group in groups_of(scheme) if not any(map(credential, group))]
     return tuple(dict.fromkeys(name for group in lacking for name in group))
+
+
+def unusable_secrets(scheme: Scheme, credential: Credential) -> tuple[tuple[str, str], ...]:
+    """The credentials that are set and can't be what the scheme reads them as, each with the reason, which shows
+    nothing of them."""
+    found: list[tuple[str, str]] = []
+    for part in parts_of(scheme):
+        for name, read in _read_as(part):
+            if per_of(part) is None and (value := credential(name)):
+                try:
+                    read(value)
+                except UnusableKey as error:
+                    found.append((name, str(error)))
+    return tuple(dict.fromkeys(found))
+
+
+def _read_as(scheme: Scheme) -> Iterator[tuple[str, Callable[[str], object]]]:
+    """What the credentials of one scheme are read with."""
+    match scheme:
+        case Hmac():
+            form = scheme.key
+            yield from ((name, lambda value: key_of(value, form)) for name in scheme.secret)
+        case Ecdsa() | Ed25519() | Rsa():
+            kind = type(scheme)
+            yield from ((key.name, lambda text: key_for(kind, text)) for key in scheme.public_key if key.text is None)
+        case Jwt():
+            yield from ((key.name, public_key) for key in scheme.public_key if key.text is None)
 
 
 def per_of(scheme: Scheme) -> str | None:

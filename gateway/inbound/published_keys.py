@@ -124,6 +124,10 @@ class PublishedKeys:
         kept = self._kept.get(url)
         if url in self._asking:
             return True
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return False  # a request of the quarantine is looked at on a thread, where nobody waits for keys
         named = set(self._addresses())
         if (len(self._asking) >= MAX_ASKING and url not in named) or (kept is not None and now - kept.asked < AGAIN):
             return False
@@ -135,7 +139,7 @@ class PublishedKeys:
                 ]
             kept = self._kept[url] = _Kept(asked=now)
         kept.asked = now
-        task = asyncio.get_running_loop().create_task(self._fetch(url, kept), name=f"published key {url}")
+        task = loop.create_task(self._fetch(url, kept), name=f"published key {url}")
         self._asking[url] = task
         task.add_done_callback(lambda _: self._asking.pop(url, None))
         return True

@@ -14,7 +14,7 @@ from typing import Final
 import msgspec
 
 from gateway.errors import Rejected, UnknownSource
-from gateway.inbound.arrival import source_of, translated
+from gateway.inbound.arrival import filled_url, source_of, translated
 from gateway.inbound.authentication import verify
 from gateway.inbound.batches import Stored, receptions, store_all
 from gateway.inbound.body import taken
@@ -100,13 +100,20 @@ def _look_again(one: Quarantined, bench: Bench, budget: int) -> Passed | StillRe
         headers=webhook.headers,
         body=webhook.body,
         received_at=webhook.received_at,
-        url=source.public_url,
+        url=filled_url(source.public_url, parts),
         client=one.client,
         proxied=one.proxied,
     )
     request = unsealed(kept, source.verify, bench.key, credential=bench.credential, parts=parts)
     try:
-        verified = verify(source.verify, request, credential=bench.credential, now=webhook.received_at, parts=parts)
+        verified = verify(
+            source.verify,
+            request,
+            credential=bench.credential,
+            now=webhook.received_at,
+            parts=parts,
+            published=bench.published,
+        )
     except Rejected as error:
         refused = Refused(source=source, request=request, parts=parts)
         found = diagnosed(refused, bench.ruleset, credential=bench.credential, names=bench.names, budget=budget)

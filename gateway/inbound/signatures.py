@@ -67,6 +67,7 @@ def check_signature(scheme: Signature) -> Check:
     where = where_of(scheme)
     used = placeholders_of(scheme.signed)
     names_id = "id" in used
+    per = scheme.per
     names_time = "timestamp" in used or scheme.tolerance is not None
     noun = "secret" if isinstance(scheme, Hmac | Digest) else "key"
     kind = f"{scheme.preset}: " if scheme.preset else ""
@@ -93,15 +94,16 @@ def check_signature(scheme: Signature) -> Check:
         raise AuthenticationFailed(_mismatch(method, noun, where, signatures, names, unusable))
 
     def check(request: Request, means: Means) -> str:
-        return words + proved(Envelope(request, means, suffix=suffix_of(scheme.per, means.parts)))
+        suffix = "" if per is None else suffix_of(per, means.parts)
+        return words + proved(Envelope(request, means, suffix))
 
     def check_each(request: Request, means: Means) -> str:
-        suffix = suffix_of(scheme.per, means.parts)
+        suffix = suffix_of(per, means.parts)
         elements = elements_of(scheme, request)
         name = ""
         for number, element in enumerate(elements):
             try:
-                name = proved(Envelope(request, means, suffix=suffix, element=element))
+                name = proved(Envelope(request, means, suffix, element))
             except AuthenticationFailed as error:
                 raise AuthenticationFailed(f"element {number} of {scheme.each}: {error}") from None
         return f"{words}{name}, each of {len(elements)}"
@@ -151,7 +153,7 @@ def present(request: Request, name: str) -> str:
 
 
 def _values(scheme: Signature, envelope: Envelope) -> list[str]:
-    """The texts that hold signatures: a header, a row of numbered ones, the query, or a place of the body."""
+    """The texts that hold signatures, other than one header: a row of numbered ones, the query, a place of the body."""
     if scheme.signature_query is not None:
         pairs = parse_qsl(envelope.request.query, keep_blank_values=True)
         found = [value for name, value in pairs if name == scheme.signature_query]
@@ -160,8 +162,6 @@ def _values(scheme: Signature, envelope: Envelope) -> list[str]:
         return found
     if scheme.header is None:
         return [envelope.text(tuple((scheme.signature_path or "").split(".")))]
-    if not scheme.header.endswith("*"):
-        return [present(envelope.request, scheme.header)]
     beginning = scheme.header[:-1].lower()
     found = [
         value
@@ -175,25 +175,29 @@ def _signatures(scheme: Signature, envelope: Envelope, where: str) -> tuple[list
     """The signatures that were sent, as text to compare with, and the timestamp that stands beside them, if any."""
     entries: list[str] = []
     timestamp = ""
-    for value in _values(scheme, envelope):
-        if scheme.parse is not None:
+    header, parse = scheme.header, scheme.parse
+    single = header is not None and header[-1] != "*"
+    for value in (present(envelope.request, header),) if single and header else _values(scheme, envelope):
+        if parse is not None:
             for entry in value.split(scheme.separator or ","):
                 name, _, text = entry.partition("=")
                 name = name.strip()
-                if name == scheme.parse.signature:
+                if name == parse.signature:
                     entries.append(text.strip())
-                elif name == scheme.parse.timestamp and not timestamp:
+                elif name == parse.timestamp and not timestamp:
                     timestamp = text.strip()
         elif scheme.separator is not None:
             entries += [entry.strip() for entry in value.split(scheme.separator)]
         else:
             entries.append(value.strip())
-    if not entries and scheme.parse is not None:
-        raise AuthenticationFailed(f"{where} holds no entry {scheme.parse.signature}=…")
+    if not entries and parse is not None:
+        raise AuthenticationFailed(f"{where} holds no entry {parse.signature}=…")
     if len(entries) > MAX_SIGNATURES:
         raise AuthenticationFailed(f"{where} holds {len(entries)} signatures; at most {MAX_SIGNATURES} are read")
     prefix = scheme.prefix
-    found = [raw(entry[len(prefix) :]) for entry in entries if entry.startswith(prefix)]
+    if prefix:
+        entries = [entry[len(prefix) :] for entry in entries if entry.startswith(prefix)]
+    found = [raw(entry) for entry in entries]
     if not found:
         raise AuthenticationFailed(f"{where} does not begin with {prefix!r}")
     if scheme.encoding == "hex":

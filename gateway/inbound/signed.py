@@ -73,7 +73,7 @@ class Envelope:
 
     __slots__ = ("_document", "id", "means", "request", "suffix", "timestamp", "url")
 
-    def __init__(self, request: Request, means: Means, *, suffix: str = "", element: Any = UNREAD) -> None:
+    def __init__(self, request: Request, means: Means, suffix: str = "", element: Any = UNREAD) -> None:
         self.request = request
         self.means = means
         self.suffix = suffix

@@ -267,7 +267,7 @@ def _put_into_body(scheme: Signature, draft: _Draft, timestamp: str) -> None:
 
 
 def _signature(scheme: Signature, draft: _Draft, timestamp: str, element: Any = UNREAD) -> bytes:
-    envelope = Envelope(draft.request, draft.means, suffix=draft.suffix(scheme.per), element=element)
+    envelope = Envelope(draft.request, draft.means, draft.suffix(scheme.per), element)
     envelope.timestamp, envelope.id = timestamp, draft.id
     try:
         if isinstance(scheme, Hmac | Digest):

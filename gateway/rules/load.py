@@ -13,6 +13,7 @@ import msgspec
 
 from gateway.errors import RulesError
 from gateway.inbound.declared import KEY_FILES
+from gateway.inbound.needs import unusable_secrets
 from gateway.intilery.contract import Destination
 from gateway.model import RulesVersion
 from gateway.rules.compile import SourceCompiler
@@ -231,7 +232,7 @@ def _unset(
     environ: Mapping[str, str],
     files: Mapping[str, str],
 ) -> list[Problem]:
-    """What is disabled, loudly."""
+    """What is disabled, or can't work, loudly."""
 
     def is_set(name: str) -> bool:
         return bool(environ.get(name) or environ.get(f"{name}_FILE"))
@@ -248,6 +249,16 @@ def _unset(
         for source in sources.values()
         for name in source.secrets
         if not is_set(name)
+    ]
+    unset += [
+        _named(
+            source.file,
+            files,
+            (f"$env.{name}", "verify:"),
+            f"source '{source.name}' verifies nothing with {name}: it {why}",
+        )
+        for source in sources.values()
+        for name, why in unusable_secrets(source.verify, environ.get)
     ]
     for destination in destinations.values():
         why = destination.disabled or (

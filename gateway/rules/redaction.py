@@ -78,6 +78,9 @@ def of_secret(dotted: str, *, batch: bool) -> Redaction:
     """
     steps: list[tuple[bool, Step]] = []
     for name in dotted.split("."):
+        if name == "*":
+            steps.append((False, None))
+            continue
         position = (int(name),) if name.isascii() and name.isdecimal() and len(name) < 7 else ()
         steps.append((False, (name, *position)))
     root = "$batch" if batch else "$"
