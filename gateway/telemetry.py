@@ -20,6 +20,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 
 from gateway.delivery import (
     AttemptMade,
+    ClockSetBack,
     CommandEnded,
     DestinationPaused,
     DestinationResumed,
@@ -264,6 +265,8 @@ class Telemetry:
                 _log.warning("%s %s is paused by %s%s", pause.scope.value, pause.name, pause.by, why)
             case PauseEnded(scope=scope, name=name):
                 _log.warning("%s %s is resumed", scope.value, name)
+            case ClockSetBack(by=by):
+                _log.warning("the clock was set back by %.0f s; what waits for its turn goes on", by.total_seconds())
             case StoreFailed(verb=verb, message=message):
                 self.store_failed(verb)
                 _log.error("the store could not %s: %s", verb, message)

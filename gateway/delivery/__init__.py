@@ -9,6 +9,8 @@ count them. They name commands and destinations; whoever logs one leaves ``comma
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import msgspec
 
 from gateway.model import Attempt, Command
@@ -76,6 +78,12 @@ class PauseEnded(msgspec.Struct, frozen=True, kw_only=True):
     name: str
 
 
+class ClockSetBack(msgspec.Struct, frozen=True, kw_only=True):
+    """The clock was set back, and what waits for a length of time no longer waits for the clock to come there again."""
+
+    by: timedelta
+
+
 class StoreFailed(msgspec.Struct, frozen=True, kw_only=True):
     """A verb of the store (``claim``, ``record``, ``recover``, ``pause``) raised; it is tried again."""
 
@@ -92,6 +100,7 @@ class Stumbled(msgspec.Struct, frozen=True, kw_only=True):
 
 Record = (
     AttemptMade
+    | ClockSetBack
     | CommandEnded
     | LookedUp
     | ResultLost

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 
 from gateway.backoff import Backoff
-from gateway.delivery import Record, StoreFailed, Stumbled
+from gateway.delivery import ClockSetBack, Record, StoreFailed, Stumbled
 from gateway.delivery.allowance import Allowances
 from gateway.delivery.lane import Lane, Sender, Terms
 from gateway.delivery.pauses import Pauses
@@ -22,6 +22,10 @@ from gateway.delivery.retry import LOOK_UP_AFTER
 from gateway.errors import DeliveryError, SettingsError, StoreError, UnknownOutcome
 from gateway.intilery.contract import Destination
 from gateway.store import Claim, Store
+
+_SET_BACK = timedelta(seconds=1)
+"""A clock that is set back by less does no harm."""
+_NEVER_SET = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _utc_now() -> datetime:
@@ -106,6 +110,7 @@ class Dispatcher:
 
         :raises StoreError: the store can't be read or written.
         """
+        await self._set_back(None)
         found = await self._recover()
         waiting = await self._store.unfinished()
         await self._pauses.look()
@@ -210,9 +215,13 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         lease = self._terms.lease.total_seconds()
         next_look = loop.time() + lease
+        ahead = self._ahead()
         while True:
             await asyncio.sleep(min(lease, self._terms.look_up_after.total_seconds() / 4))
             try:
+                before, ahead = ahead, self._ahead()
+                if before - ahead > _SET_BACK:
+                    await self._set_back(before - ahead)
                 self._settle(await self._recover(), "no result was recorded while its lease was in force")
                 if loop.time() >= next_look:
                     next_look = loop.time() + lease
@@ -222,6 +231,16 @@ class Dispatcher:
                 self._terms.emit(StoreFailed(verb="recover", message=str(error)))
             except Exception as error:  # it must go on: nobody else settles what lost its lease
                 self._terms.emit(Stumbled(where="recovery", error=error))
+
+    def _ahead(self) -> timedelta:
+        """How far the clock is before the one that is never set; it changes only when the clock is set."""
+        return self._terms.clock() - _NEVER_SET - timedelta(seconds=self._terms.monotonic())
+
+    async def _set_back(self, by: timedelta | None) -> None:
+        """The clock was set back so much, or (None) perhaps while no gateway ran."""
+        if by := await self._store.set_back(by, now=self._terms.clock()):
+            self._terms.emit(ClockSetBack(by=by))
+            self.wake(list(self._lanes))
 
     async def _recover(self) -> dict[str, list[Claim]]:
         """What outlived its lease or is to be looked up, now under a new lease, by destination."""

@@ -620,6 +620,16 @@ class Store(Protocol):
         And what is ``unknown`` and due, to be looked up; it is not given again before the new lease is over.
         """
 
+    async def set_back(self, by: timedelta | None, *, now: datetime) -> timedelta:
+        """The clock was set back ``by`` so much. What waits for a length of time (its turn, a retry, the gap behind an
+        identify) goes on waiting for that length, and not until the clock comes there again. What waits for a moment
+        still does, and so do lookups and leases, where too early would be worse than late.
+
+        With None that is found out: by how far what was made last lies in the future.
+
+        :return: by how much; zero, and nothing is done, where it was less than a second.
+        """
+
     async def markers(self, address: str, command: str) -> Markers | None:
         """What was seen last at lookups of commands of this kind at this address; None where none was made."""
 

@@ -37,6 +37,16 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     now: datetime
 
 
+class SetBack(msgspec.Struct, frozen=True, kw_only=True):
+    """A clock that was set back."""
+
+    by: int | None
+    """Microseconds; None: by how far what was made last lies in the future."""
+    now: datetime
+    matters: int = 1_000_000
+    """Less than so many microseconds does no harm, and clocks of several machines differ."""
+
+
 class Consequences(msgspec.Struct, frozen=True, kw_only=True):
     """What verdicts mean for others: who waited for these, and who stood behind them."""
 

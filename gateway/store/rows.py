@@ -28,6 +28,7 @@ from gateway.terms import Limit, Once, QuietHours, Same
 
 Row = tuple[Any, ...]
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 _encoder = msgspec.json.Encoder()
 
 

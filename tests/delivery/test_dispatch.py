@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from gateway.delivery import CommandEnded, ResultLost, StoreFailed, Stumbled
+from gateway.delivery import ClockSetBack, CommandEnded, ResultLost, StoreFailed, Stumbled
 from gateway.delivery.dispatch import Dispatcher
 from gateway.errors import SettingsError
 from gateway.intilery.contract import encode
@@ -284,6 +284,29 @@ async def test_what_expires_between_its_claim_and_its_send_is_not_sent(stage: St
     stored = await stage.store.command(command.id)
     assert (stored.state, stored.attempts) == (CommandState.EXPIRED, 0)
     assert stage.arrived() == []
+
+
+@pytest.mark.parametrize("running", [True, False])
+async def test_a_clock_that_is_set_back_keeps_nobody_waiting(stage: Stage, running: bool):
+    ahead = timedelta(hours=1)
+
+    def clock() -> datetime:
+        return datetime.now(UTC) + ahead
+
+    options = {"clock": clock, "look_up_after": timedelta(milliseconds=80)}
+    stage.sandbox.faults = Faults(answer_status=503, next=1)
+    if running:
+        await stage.start(**options, first_backoff=timedelta(milliseconds=500), longest_backoff=timedelta(seconds=1))
+    first, second = await stage.add("u-1", "u-2", created_at=clock())
+    if running:
+        await stage.until(lambda: len(stage.made()) >= 2)
+    ahead = timedelta(0)
+    if not running:
+        await stage.start(**options)
+    assert await stage.settled(first, second) == [DELIVERED, DELIVERED]
+    assert [record.by >= timedelta(minutes=59) for record in stage.records if isinstance(record, ClockSetBack)] == [
+        True
+    ]
 
 
 async def test_what_loses_its_lease_meanwhile_is_found_within_a_lease(tmp_path: Path):

@@ -52,12 +52,13 @@ from gateway.store import (
 from gateway.store.acting import Asked
 from gateway.store.arrivals import Again, Arrival, arrival_of
 from gateway.store.fetches import Noted, row_of
-from gateway.store.leases import RECOVERED, Due, Result
+from gateway.store.leases import RECOVERED, Due, Result, SetBack
 from gateway.store.looking import Looked, walk_back
 from gateway.store.postgres import (
     acts,
     causes,
     claims,
+    clock,
     fetched,
     finding,
     lists,
@@ -80,7 +81,7 @@ from gateway.store.postgres.rows import day_of
 from gateway.store.postgres.statements import Connection, run
 from gateway.store.quarantines import Release, kept_of, stays_of
 from gateway.store.replayed import ReplayNoted
-from gateway.store.rows import micros
+from gateway.store.rows import MICROSECOND, micros
 from gateway.store.served import Serving
 from gateway.store.shadowed import ShadowNoted
 from gateway.store.turns import Turns
@@ -322,6 +323,11 @@ class PostgresStore:
         due = Due(destination="", limit=0, lease=token, until=now + lease, now=now)
         return await connections.delivery.submit(_recover, due)
 
+    async def set_back(self, by: timedelta | None, *, now: datetime) -> timedelta:
+        asked = SetBack(by=None if by is None else by // MICROSECOND, now=now)
+        done: int = await self._open().delivery.submit(_set_back, asked)
+        return done * MICROSECOND
+
     async def markers(self, address: str, command: str) -> Markers | None:
         return await self._open().reader.read(markers.find, address, command)
 
@@ -457,6 +463,7 @@ def _arrival(item: Any) -> Arrival | None:
     return item if isinstance(item, Arrival) else None
 
 
+_set_back = _one_by_one(clock.set_back)
 _note_markers = _one_by_one(markers.note)
 _prune = _one_by_one(pruning.delete)
 _move_out = _one_by_one(pruning.move_out)

@@ -53,17 +53,18 @@ from gateway.store import (
 from gateway.store.acting import Asked
 from gateway.store.arrivals import Again, arrival_of
 from gateway.store.fetches import Noted, row_of
-from gateway.store.leases import RECOVERED, Due, Result
+from gateway.store.leases import RECOVERED, Due, Result, SetBack
 from gateway.store.looking import Looked, walk_back
 from gateway.store.quarantines import Release, kept_of, stays_of
 from gateway.store.replayed import ReplayNoted
-from gateway.store.rows import micros
+from gateway.store.rows import MICROSECOND, micros
 from gateway.store.served import Serving
 from gateway.store.shadowed import ShadowNoted
 from gateway.store.sqlite import (
     acts,
     causes,
     claims,
+    clock,
     fetched,
     finding,
     lists,
@@ -295,6 +296,11 @@ class SQLiteStore:
         due = Due(destination="", limit=0, lease=token, until=now + lease, now=now)
         return await connections.writer.submit(_recover, (due, connections.lease, connections.serving))
 
+    async def set_back(self, by: timedelta | None, *, now: datetime) -> timedelta:
+        asked = SetBack(by=None if by is None else by // MICROSECOND, now=now)
+        done: int = await self._open().writer.submit(_set_back, asked)
+        return done * MICROSECOND
+
     async def markers(self, address: str, command: str) -> Markers | None:
         return await self._open().lookups.read(markers.find, address, command)
 
@@ -444,6 +450,7 @@ def _recover_one(db: sqlite3.Connection, asked: tuple[Due, str, bool]) -> list[C
     return claims.recover(db, due, mine=mine, serving=serving)
 
 
+_set_back = _one_by_one(clock.set_back)
 _note_markers = _one_by_one(markers.note)
 _prune = _one_by_one(pruning.delete)
 _drop_expired = _one_by_one(pruning.drop_expired)
