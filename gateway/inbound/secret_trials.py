@@ -96,6 +96,8 @@ def _absent(scheme: SharedSecret, trials: Trials) -> Diagnosis:
 
 
 def _written_otherwise(text: str, name: str, value: str) -> Diagnosis | None:
+    if _equal(text, value):  # a password that is right, beside a user who is not
+        return None
     if _equal(text.strip(), value):
         return _diagnosis(Cause.FORM, f"it equals {name} but for the spaces around what was sent")
     if _equal(text, value.strip()):
