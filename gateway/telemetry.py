@@ -5,6 +5,7 @@ Never a payload and never a secret: names, ids, states and counts only.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sys
@@ -57,7 +58,8 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self._series: dict[tuple[Counter | str, ...], Counter] = {}
+        self._counted: dict[tuple[Counter, tuple[str, ...]], int] = {}
+        """Counter and labels of what this turn of the event loop counts."""
         self._received = Counter(
             "gateway_webhooks_received",
             "Requests at the hooks, by source and by what was answered.",
@@ -212,11 +214,21 @@ class Telemetry:
             )
 
     def _count(self, counter: Counter, *labels: str, by: int = 1) -> None:
-        """Counter.labels() checks its labels and takes a lock each time; each series is looked up once instead."""
-        series = self._series.get((counter, *labels))
-        if series is None:
-            series = self._series[(counter, *labels)] = counter.labels(*labels)
-        series.inc(by)
+        """Count at the end of this turn of the event loop, all that is alike at once: a group of webhooks is answered
+        in one turn, and Counter takes a lock and several calls each time."""
+        key = (counter, labels)
+        if not self._counted:
+            try:
+                asyncio.get_running_loop().call_soon(self._add_up)
+            except RuntimeError:  # no loop runs: nothing else is to be counted with it
+                counter.labels(*labels).inc(by)
+                return
+        self._counted[key] = self._counted.get(key, 0) + by
+
+    def _add_up(self) -> None:
+        counted, self._counted = self._counted, {}
+        for (counter, labels), by in counted.items():
+            counter.labels(*labels).inc(by)
 
     def delivery(self, record: Record) -> None:
         """Something happened on the way to Intilery."""
@@ -441,6 +453,7 @@ class Telemetry:
 
     def exposition(self) -> bytes:
         """All metrics in Prometheus' text format; of all workers where this process is one (cli/workers.py)."""
+        self._add_up()
         if not _with_workers():
             return generate_latest(self.registry)
         everybody = CollectorRegistry()

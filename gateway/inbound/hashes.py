@@ -67,7 +67,7 @@ class KeyedHash:
         matched = False
         algorithm, encoding = self._algorithm, self._encoding
         for message in prepared:
-            expected = encode(hmac.digest(key, message, algorithm), encoding)
+            expected = encode(keyed_digest(key, message, algorithm), encoding)
             for signature in signatures:
                 if hmac.compare_digest(expected, signature):
                     matched = True
@@ -116,6 +116,18 @@ def _body_in_query(request: Request, name: str) -> None:
     expected = hashlib.sha256(request.body).hexdigest()
     if not all(hmac.compare_digest(raw(expected), raw(value.lower())) for value in sent):
         raise AuthenticationFailed(f"{name} of the query is not the SHA-256 of the body")
+
+
+def keyed_digest(key: bytes, message: bytes, algorithm: Algorithm) -> bytes:
+    """As :func:`hmac.digest`, which sets the key up each time, and lets go of the interpreter's lock for it."""
+    state = _keyed(key, algorithm).copy()
+    state.update(message)
+    return state.digest()
+
+
+@lru_cache(maxsize=256)
+def _keyed(key: bytes, algorithm: Algorithm) -> hmac.HMAC:
+    return hmac.new(key, digestmod=algorithm)
 
 
 def encode(digest: bytes, encoding: Encoding) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 
 from gateway.inbound.hashes import UnusableKey, key_of
 from gateway.inbound.public_keys import key_for, public_key
@@ -90,10 +91,14 @@ def unset_secrets(scheme: Scheme, credential: Credential) -> tuple[str, ...]:
         case AnyOf():
             each = [unset_secrets(part, credential) for part in scheme.schemes]
             return () if () in each else tuple(dict.fromkeys(name for unset in each for name in unset))
-    if per_of(scheme) is not None:
-        return ()
-    lacking = [group for group in groups_of(scheme) if not any(map(credential, group))]
-    return tuple(dict.fromkeys(name for group in lacking for name in group))
+    lacking = [group for group in _known_groups(scheme) if not any(map(credential, group))]
+    return tuple(dict.fromkeys([name for group in lacking for name in group]))
+
+
+@lru_cache(maxsize=1024)
+def _known_groups(scheme: Scheme) -> tuple[Group, ...]:
+    """The groups whose names are known beforehand. Remembered, for every request asks."""
+    return () if per_of(scheme) is not None else groups_of(scheme)
 
 
 def unusable_secrets(scheme: Scheme, credential: Credential) -> tuple[tuple[str, str], ...]:

@@ -395,7 +395,7 @@ def _find(ruleset: Ruleset, scope: Scope) -> tuple[Source, str, dict[str, str]]:
     raw: bytes | None = scope.get("raw_path")
     path = raw.decode("latin-1") if raw is not None else scope["path"]
     name, _, rest = path.removeprefix(HOOKS).partition("/") if path.startswith(HOOKS) else ("", "", "")
-    source = ruleset.sources.get(unquote(name))
+    source = ruleset.sources.get(unquote(name) if "%" in name else name)
     if source is None:
         raise UnknownSource(f"no rules file has source: {name[:60]!a}", detail="There is no such source here.")
     parts = named_parts(source.path, rest)

@@ -90,7 +90,7 @@ def _value(field: Field, scope: Scope) -> Any:
     kind = type(value)
     if (kind is not str or len(value) >= LONG) and (kind is not int or not -WORD < value < WORD):
         scope.budget.spend_on(value)
-    if is_nothing(value):
+    if not value and is_nothing(value):
         if field.required:
             raise MappingError(_nothing(field, value, scope), field=field.name, path=field.path)
         return None

@@ -99,6 +99,8 @@ def _text(expression: Any, scope: Scope) -> str | None:
     if expression is None:
         return None
     value = expression.evaluate(scope)
+    if type(value) is str:
+        return value or None
     return None if is_nothing(value) else as_text(value)
 
 
@@ -112,7 +114,7 @@ def _dedup_key(source: Source, scope: Scope) -> str | None:
         parts.append(text)
     if len(parts) == 1:
         return parts[0]
-    return "|".join(f"{len(part)}:{part}" for part in parts) or None
+    return "|".join([f"{len(part)}:{part}" for part in parts]) or None
 
 
 class _Run:

@@ -90,7 +90,10 @@ WEBHOOK_FILLED = WEBHOOK_COLUMNS.split(", ").index("errors")
 
 
 def webhook_row(webhook: Webhook) -> Row:
-    """In the order of :data:`WEBHOOK_COLUMNS`."""
+    """In the order of :data:`WEBHOOK_COLUMNS`.
+
+    Every webhook comes through here, so it is written out: an enum's ``value`` costs two calls in Python 3.11.
+    """
     return (
         webhook.id,
         webhook.source,
@@ -99,17 +102,17 @@ def webhook_row(webhook: Webhook) -> Row:
         octets(webhook.path),
         octets(webhook.query),
         dumped(webhook.headers),
-        webhook.state.value,
+        webhook.state._value_,
         dumped(webhook.matched),
-        maybe_octets(webhook.dedup_key),
-        maybe_octets(webhook.event_type),
+        None if webhook.dedup_key is None else octets(webhook.dedup_key),
+        None if webhook.event_type is None else octets(webhook.event_type),
         webhook.rules_version,
         webhook.repeats,
         int(webhook.parsed),
         webhook.body,
         dumped(webhook.errors) if webhook.errors else None,
-        maybe_octets(webhook.reason),
-        maybe_micros(webhook.event_time),
+        None if webhook.reason is None else octets(webhook.reason),
+        None if webhook.event_time is None else micros(webhook.event_time),
         webhook.batch_id,
     )
 
@@ -166,18 +169,18 @@ def command_row(command: Command, *, due_at: datetime | None) -> Row:
         command.destination,
         octets(command.user_id),
         micros(command.created_at),
-        command.on_unknown.value,
+        command.on_unknown._value_,
         command.priority,
-        command.state.value,
+        command.state._value_,
         command.attempts,
-        maybe_micros(due_at),
-        maybe_micros(command.not_before),
-        maybe_micros(command.expires_at),
+        None if due_at is None else micros(due_at),
+        None if command.not_before is None else micros(command.not_before),
+        None if command.expires_at is None else micros(command.expires_at),
         command.after,
-        maybe_octets(command.reason),
+        None if command.reason is None else octets(command.reason),
         command.intilery_event_id,
-        maybe_micros(command.finished_at),
-        maybe_micros(command.retried_at),
+        None if command.finished_at is None else micros(command.finished_at),
+        None if command.retried_at is None else micros(command.retried_at),
         _terms_row(command),
     )
 
