@@ -12,7 +12,7 @@ import pytest
 
 from gateway.intilery.sandbox import Faults
 from gateway.model import Command, CommandState, OnUnknown, Outcome
-from gateway.store import Act
+from gateway.store import Act, Pause, PauseScope
 from tests.delivery.stage import Stage, staged
 
 DELIVERED, HELD, UNKNOWN, PENDING = (
@@ -355,3 +355,21 @@ async def test_lookups_keep_to_the_rate(tmp_path: Path):
         commands = await stage.add(*users, **VERIFY)
         assert await stage.settled(*commands) == [DELIVERED] * 12
         assert stage.sandbox.counts["throttled"] == 0
+
+
+async def test_while_a_person_has_paused_the_destination_nothing_is_looked_up(stage: Stage):
+    dispatcher = await stage.start(look_up_after=timedelta(seconds=1))
+    stage.sandbox.faults = LOST
+    [command] = await stage.add("u-1", **VERIFY)
+    await stage.until(lambda: bool(stage.made()))
+    await stage.store.pause(
+        Pause(scope=PauseScope.DESTINATION, name="default", since=datetime.now(UTC), by="anna", reason="no reads")
+    )
+    await dispatcher.look_at_pauses()
+    await stage.until(lambda: bool(stage.pauses()))
+    await asyncio.sleep(1.5)
+    assert not stage.front.profiles
+    await stage.store.resume(PauseScope.DESTINATION, "default")
+    await dispatcher.look_at_pauses()
+    assert await stage.settled(command) == [DELIVERED]
+    assert stage.front.profiles

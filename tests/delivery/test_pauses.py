@@ -189,3 +189,28 @@ async def test_a_probe_by_hand(stage: Stage):
     assert isinstance(await dispatcher.probe("default"), NotSent)
     with pytest.raises(SettingsError, match="no such destination"):
         await dispatcher.probe("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("changes", "status"),
+    [({"auth_token": "OTHER_TOKEN"}, 401), ({"brand_id": "OTHERS"}, 403), ({"brand_id": "NOBODYS"}, 404)],
+)
+async def test_a_wrong_address_and_a_wrong_token_pause_only_the_destination_that_has_them(
+    tmp_path: Path, changes: dict[str, str], status: int
+):
+    async with staged(tmp_path, accounts={"acme/acme/ACME": "sandbox", "acme/acme/OTHERS": "theirs"}) as stage:
+        stage.tokens["OTHER_TOKEN"] = "not this one"
+        stage.destinations["wrong"] = stage.destination(name="wrong", **changes)
+        await stage.start(probe_every=NEVER, probe_at_most=NEVER)
+        [waiting] = await stage.add("u-1", destination="wrong")
+        await stage.until(lambda: bool(stage.pauses()))
+        [sent] = await stage.add("u-1")
+        assert await stage.settled(sent) == [DELIVERED]
+        assert str(status) in (await stage.store.command(waiting.id)).reason or ""
+        [found] = stage.pauses()
+        assert found.name == "wrong"
+        # Mended, it goes on: another address, or another token, is probed at once.
+        stage.destinations["wrong"] = stage.destination(name="wrong")
+        assert stage.dispatcher is not None
+        stage.dispatcher.wake({"wrong"})
+        assert await stage.settled(waiting) == [DELIVERED]
