@@ -29,7 +29,7 @@ from gateway.admin.quarantine import count_rows
 from gateway.admin.versions import Versions
 from gateway.backoff import Backoff
 from gateway.credentials import Credentials
-from gateway.delivery.dispatch import Dispatcher
+from gateway.delivery.dispatch import Dispatcher, lease_for
 from gateway.errors import DeliveryError, SettingsError, StoreError
 from gateway.inbound.api_client import APIClient
 from gateway.inbound.fetch import Fetcher
@@ -39,7 +39,7 @@ from gateway.inbound.published_keys import PublishedKeys
 from gateway.inbound.quarantine import Allowed, Quarantine
 from gateway.inbound.receive import HOOKS, Receiver
 from gateway.inbound.visits import Visits
-from gateway.intilery.client import Client
+from gateway.intilery.client import Client, timeouts
 from gateway.intilery.contract import Destination, timestamp
 from gateway.pruning import Pruner
 from gateway.reload import Failure, Reloader, RulesServed, rules_of
@@ -79,7 +79,7 @@ class Gateway:
         self._removed: dict[str, Destination] = {}
         """Destinations that the rules named before, as they were."""
         # Unbounded here: each lane bounds what it sends, and a reload may bring more of them.
-        self.client = Client(connections=0)
+        self.client = Client(connections=0, **timeouts(settings.timeout.total_seconds()))
         self.dispatcher = Dispatcher(
             self.store,
             self.client,
@@ -89,6 +89,7 @@ class Gateway:
             max_in_flight=settings.connections,
             give_up_after=settings.give_up,
             grace=settings.grace,
+            lease=lease_for(self.client),
             clock=now,
         )
         self.api_client = APIClient(credential=self.credential)

@@ -254,6 +254,12 @@ SETTINGS: tuple[Setting, ...] = (
         help="Commands on their way to one destination at a time.",
     ),
     Setting(
+        name="GATEWAY_TIMEOUT",
+        default="30s",
+        read=length,
+        help="How long Intilery may take to answer a command, before its outcome is unknown.",
+    ),
+    Setting(
         name="GATEWAY_GIVE_UP",
         default="24h",
         read=length,
@@ -340,6 +346,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     trusted_proxies: tuple[IPv4Network | IPv6Network, ...] | None
     client_header: str
     connections: int
+    timeout: timedelta
     give_up: timedelta
     identify_gap: timedelta
     grace: timedelta

@@ -1,11 +1,13 @@
-"""What all tests share: reports that can travel."""
+"""What all tests share: reports that can travel, and one PostgreSQL."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
+
+from tests.postgres import Databases, server
 
 
 @pytest.hookimpl(wrapper=True)
@@ -26,3 +28,16 @@ def _sendable(value: Any) -> Any:
             return tuple(_sendable(one) for one in value)  # a skipped test's place is one, and has to stay one
         case _:
             return value
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    with server() as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def databases(postgres_server: str) -> Iterator[Databases]:
+    made = Databases(postgres_server)
+    yield made
+    made.close()

@@ -149,7 +149,12 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
 
 async def kept(folder: Path) -> Kept:
     """The store of a gateway that has stopped."""
-    store = open_store(f"sqlite:///{folder / 'gateway.db'}")
+    return await kept_in(f"sqlite:///{folder / 'gateway.db'}")
+
+
+async def kept_in(url: str) -> Kept:
+    """What this store holds."""
+    store = open_store(url)
     await store.open(serving=False)
     try:
         webhooks = (await store.webhooks(WebhookFilter(), limit=1_000_000)).items
@@ -173,10 +178,10 @@ async def ending(folder: Path, sandbox: Sandbox) -> Ending:
         await store.close()
 
 
-def serving(folder: Path, intilery: str, *, rules: str = RULES) -> Serving:
-    """A gateway with these rules, not begun yet."""
+def serving(folder: Path, intilery: str, *, rules: str = RULES, **more: str) -> Serving:
+    """A gateway with these rules, not begun yet. ``more`` are settings."""
     shop.write_rules(folder / "rules", rules={"shop.yaml": rules, "destinations.yaml": DESTINATIONS})
-    environ = shop.environ(folder, intilery=intilery, GATEWAY_CONNECTIONS=str(IN_FLIGHT), GATEWAY_GRACE="30s")
+    environ = shop.environ(folder, intilery=intilery, GATEWAY_CONNECTIONS=str(IN_FLIGHT), GATEWAY_GRACE="30s", **more)
     return Serving(folder, environ=environ)
 
 

@@ -32,7 +32,7 @@ from gateway.intilery.sandbox import Faults, Sandbox, create_sandbox
 from gateway.model import CommandState
 from gateway.rules import Ruleset, load_files
 from gateway.store import Act, Claimed, CommandFilter, Store, open_store
-from tests.postgres import Databases, server
+from tests.postgres import Databases
 from tests.promises import Ending, ending_of, nobody_got_too_many, the_promises_hold
 from tests.servers import running
 
@@ -278,14 +278,6 @@ async def _none_is_refused(refused: Refused) -> None:
 def _is_the_gateways(task: asyncio.Task[Any]) -> bool:
     code = getattr(task.get_coro(), "cr_code", None)
     return code is not None and Path(code.co_filename).is_relative_to(Path(gateway.__file__).parent)
-
-
-@pytest.fixture(scope="module")
-def databases() -> Iterator[Databases]:
-    with server() as address:
-        made = Databases(address)
-        yield made
-        made.close()
 
 
 @pytest.fixture

@@ -104,7 +104,7 @@ class Workers:
             stdin=PIPE,
             stdout=PIPE,
             limit=_BANNER,
-            process_group=0,  # Ctrl-C is for the first process: a second signal would end a worker at once
+            start_new_session=True,  # Ctrl-C is for the first process: a second signal would end a worker at once
         )
         self._running.add(worker)
         return worker

@@ -36,6 +36,16 @@ def _nobody(record: Record) -> None:
     """Where nobody listens."""
 
 
+MARGIN = 5.0
+"""Seconds by which a lease outlasts a send: time to record its result, and for clocks to differ."""
+
+
+def lease_for(client: Sender) -> timedelta:
+    """How long a process has a command to itself: twice what a send may take. When a process dies, its commands are
+    taken over after that."""
+    return timedelta(seconds=2 * (client.longest + MARGIN))
+
+
 class Dispatcher:
     """Delivers the commands of a store, one lane for each destination.
 
@@ -64,7 +74,7 @@ class Dispatcher:
         *,
         emit: Callable[[Record], None] = _nobody,
         lease: timedelta = timedelta(minutes=2),
-        margin: float = 5.0,
+        margin: float = MARGIN,
         max_in_flight: int = 64,
         give_up_after: timedelta = timedelta(hours=24),
         first_backoff: timedelta = timedelta(seconds=1),

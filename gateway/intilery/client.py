@@ -19,7 +19,7 @@ import ssl
 import time
 from datetime import UTC, datetime
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple, Self, TypedDict
 from urllib.parse import quote
 
 import aiohttp
@@ -63,6 +63,32 @@ class _Answer(NamedTuple):
     """None where it broke off."""
 
 
+CONNECT_TIMEOUT, WRITE_TIMEOUT, READ_TIMEOUT, POOL_TIMEOUT = 5.0, 10.0, 30.0, 5.0
+"""Seconds, where nobody says otherwise."""
+
+
+class Timeouts(TypedDict):
+    """Arguments of :class:`Client`."""
+
+    connect_timeout: float
+    write_timeout: float
+    read_timeout: float
+    pool_timeout: float
+
+
+def timeouts(answer: float) -> Timeouts:
+    """The timeouts of a :class:`Client` that waits ``answer`` seconds for an answer; for all else no longer than that.
+
+    Example: ``Client(**timeouts(30.0))``.
+    """
+    return {
+        "connect_timeout": min(CONNECT_TIMEOUT, answer),
+        "write_timeout": min(WRITE_TIMEOUT, answer),
+        "read_timeout": answer,
+        "pool_timeout": min(POOL_TIMEOUT, answer),
+    }
+
+
 class Client:
     """Sends calls to Intilery over a bounded pool of connections that are used again.
 
@@ -75,10 +101,10 @@ class Client:
     def __init__(
         self,
         *,
-        connect_timeout: float = 5.0,
-        write_timeout: float = 10.0,
-        read_timeout: float = 30.0,
-        pool_timeout: float = 5.0,
+        connect_timeout: float = CONNECT_TIMEOUT,
+        write_timeout: float = WRITE_TIMEOUT,
+        read_timeout: float = READ_TIMEOUT,
+        pool_timeout: float = POOL_TIMEOUT,
         connections: int = 64,
         keepalive: float = 4.0,
         tls: ssl.SSLContext | None = None,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from gateway.store import Store, open_store
-from tests.postgres import Databases, server
+from tests.postgres import Databases
 from tests.store.making import GAP
 
 Opened = Callable[..., Awaitable[Store]]
@@ -22,19 +22,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         name = Path(metafunc.module.__file__ or "").name
         named = [backend for backend in BACKENDS if backend in name]
         metafunc.parametrize("new_database", named or BACKENDS, indirect=True)
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[str]:
-    with server() as address:
-        yield address
-
-
-@pytest.fixture(scope="session")
-def databases(postgres_server: str) -> Iterator[Databases]:
-    made = Databases(postgres_server)
-    yield made
-    made.close()
 
 
 @pytest.fixture
