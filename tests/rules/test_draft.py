@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from gateway.errors import RulesError, Unparseable
+from gateway.inbound.declared import scheme_from
+from gateway.inbound.needs import secrets_of
 from gateway.inbound.presets import PRESETS
 from gateway.inbound.schemes import NoVerification
 from gateway.rules import load
@@ -251,6 +253,19 @@ def test_a_preset_is_recognised_by_its_header_or_left_alone(preset: str) -> None
     shared = [name for name, row in PRESETS.items() if str(row.keys.get("header", "")).lower() == header]
     assert found is None or found[0] in shared
     assert found is not None or len(shared) > 1 or preset == "intercom"
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_what_a_known_sender_is_drafted_with_is_a_scheme_of_its_preset(preset: str) -> None:
+    header = str(PRESETS[preset].keys.get("header", "")).replace("*", "1").lower()
+    proof = proof_of("my-shop", {}, {header: "x", "webhook-id": "1"})
+    if proof.sender is None:
+        return
+    verify = YAMLFile("a.yaml", f"verify: {proof.lines[0]}\n" + "\n".join(proof.lines[1:])).root
+    assert verify is not None
+    scheme = scheme_from(verify.plain()["verify"])
+    assert getattr(scheme, "preset", "") == proof.sender
+    assert "MY_SHOP_" in str(secrets_of(scheme)) or PRESETS[proof.sender].kind == "basic"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.authentication import Scheme, scheme_from, sign, verify
 from gateway.inbound.declared import KINDS
+from gateway.inbound.presets import PRESETS, default_secret
 from gateway.inbound.request import Request
 from gateway.intilery.contract import timestamp
 from gateway.rules import Arrival, Ruleset, Translation, load, translate
@@ -202,6 +203,24 @@ def test_the_examples_that_the_pages_show_pass(tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(EXAMPLES_FILE, encoding="utf-8")
     results = list(run_examples(load(tmp_path, environ={}), tmp_path))
     assert [result.difference for result in results] == ["", "", ""]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_the_page_of_the_senders_has_a_row_with_all_that_is_known(preset: str) -> None:
+    row = PRESETS[preset]
+    lines = pages()["senders.md"].splitlines()
+    (cells,) = [line.split(" | ") for line in lines if line.startswith(f"| `{preset}` ")]
+    assert len(cells) == 9
+    where, algorithm, signed, age, challenge, dedup, secret, source = cells[1:]
+    assert where
+    assert algorithm
+    assert signed
+    assert age == str(row.keys.get("tolerance", ""))
+    assert challenge == (f"`{row.challenge}`" if row.challenge else "")
+    assert dedup == (f"`{row.dedup_key}`" if row.dedup_key else "")
+    assert secret == f"`{default_secret(preset)}`"
+    assert source.removesuffix(" |") == row.source
+    assert any(line.startswith(f"- `{preset}`: {row.title}") for line in lines)
 
 
 def test_the_pages_name_everything() -> None:

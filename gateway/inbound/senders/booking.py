@@ -65,7 +65,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
         "mindbody": Preset(
             title="Mindbody",
             keys={"header": "X-Mindbody-Signature", "encoding": "base64", "prefix": "sha256="},
-            source="developers.mindbodyonline.com, webhooks (another's reading)",
+            source="another's reading of developers.mindbodyonline.com",
             dedup_key="$.messageId",
             challenge="mindbody",
             note="the key is the subscription's messageSignatureKey",

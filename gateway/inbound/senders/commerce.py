@@ -167,7 +167,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             title="Wix",
             kind="jwt",
             keys={"whole_body": True, "algorithms": ["RS256"]},
-            source="dev.wix.com, event data is received as a JWT; hookdeck/webhook-skills (another's reading)",
+            source="dev.wix.com, event data is received as a JWT; what is in it: another's reading",
             note="the body is the token; say body: jwt, and parse_json what is JSON in it",
         ),
         "woocommerce": Preset(

@@ -98,6 +98,13 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             dedup_key="$.id",
             note="with events: $.events[*] each is a webhook with an id",
         ),
+        "mollie": Preset(
+            title="Mollie, next-gen webhooks",
+            keys=plain("X-Mollie-Signature", prefix="sha256="),
+            source="github.com/mollie/mollie-api-php, src/Webhooks/SignatureValidator.php",
+            dedup_key="$.id",
+            note="classic webhooks are not signed: they say an id, and the payment is fetched",
+        ),
         "nmi": Preset(
             title="NMI",
             keys=timed("Webhook-Signature", tolerance=None, names=("t", "s")),
@@ -135,7 +142,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             title="PayPal",
             kind="rsa",
             keys={"header": "paypal-transmission-sig", "signed": _PAYPAL},
-            source="hookdeck/webhook-skills (another's reading of developer.paypal.com)",
+            source=as_read("developer.paypal.com/api/rest/webhooks"),
             dedup_key="$.id",
             note="the webhook's id stands in PAYPAL_WEBHOOK_ID; the certificate in PAYPAL_PUBLIC_KEY, or, with "
             "published, at the address that the request names",
@@ -165,7 +172,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
         "quickbooks": Preset(
             title="QuickBooks Online",
             keys={"header": "intuit-signature", "encoding": "base64"},
-            source="hookdeck/webhook-skills (another's reading of developer.intuit.com)",
+            source="developer.intuit.com, managing webhooks notifications",
             note="the key is the verifier token",
         ),
         "quoter": Preset(

@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.inbound.declared import scheme_from
 from gateway.inbound.needs import needs_url
-from gateway.inbound.presets import PRESETS
+from gateway.inbound.presets import PRESETS, default_secret
 
 _PREFIXES: Final[Mapping[str, str]] = {
     "x-acuity-": "acuity", "x-bookeo-": "bookeo", "x-cal-signature": "cal_com", "calendly-webhook-": "calendly",
@@ -108,9 +108,12 @@ def proof_of(source: str, body: Any, headers: Mapping[str, str]) -> Proof:
     known = sender_of(body, headers)
     if known is not None:
         preset, how = known
-        plain = secret == f"$env.{preset.upper()}_SECRET"
+        own = default_secret(preset).removeprefix(f"{preset.upper()}_")
+        named = secret.removesuffix("SECRET") + own
+        # What is known beside a secret (a user, a webhook's id) keeps the names that the preset gives it.
+        plain = named == f"$env.{default_secret(preset)}" or PRESETS[preset].kind == "basic"
         return Proof(
-            lines=(preset,) if plain else ("", f"  {preset}: {{secret: {secret}}}"),
+            lines=(preset,) if plain else ("", f"  {preset}: {{{own.lower()}: {named}}}"),
             why=f"{how} is {preset}'s",
             sender=preset,
             needs_url=needs_url(scheme_from(preset)),
