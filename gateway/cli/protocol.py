@@ -10,6 +10,8 @@ reading on (RFC 9110, 7.8); httptools takes such a request for one without a bod
 from __future__ import annotations
 
 import asyncio
+from collections import deque
+from typing import Any, ClassVar
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -27,6 +29,9 @@ FRAMING = 8
 """Bytes of chunk sizes, extensions and trailers that each byte of a body may bring along"""
 MAX_FRAMING = 262_144
 """beside these. As many come at once, and may end the request before."""
+_TOO_MANY_HEADERS = f"The request has over {MAX_HEADERS} headers."
+_NOWHERE: Any = deque(maxlen=0)
+"""Takes what is not kept."""
 _OFFER = frozenset({b"connection", b"upgrade", b"http2-settings"})
 
 
@@ -35,9 +40,16 @@ class Unacceptable(Exception):
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection. A connection that is idle between requests is uvicorn's own affair."""
+    """One connection. A connection that is idle between requests is uvicorn's own affair.
 
+    Where there are more than ``most``, the one that has waited for longest without a request is closed: else whoever
+    opens as many as there are file descriptors would keep everybody out.
+    """
+
+    most = 65_536
     head_seconds = HEAD_SECONDS
+    _waiting: ClassVar[dict[GuardedProtocol, None]] = {}
+    """Connections without a request, of all servers of this process, the oldest first."""
     _head = 0
     """Bytes of a head that has no end yet."""
     _in_head = True
@@ -57,9 +69,14 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._expect_head()
+        self._waiting[self] = None
+        if len(self.connections) > self.most:
+            # It may be this one, where all others have a request.
+            next(one for one in self._waiting if one.connections is self.connections).transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_came()
+        self._waiting.pop(self, None)
         super().connection_lost(exc)
 
     # -- what the parser tells -----------------------------------------------------------------------------------------
@@ -70,17 +87,9 @@ class GuardedProtocol(HttpToolsProtocol):
         self._head, self._framing, self._in_head, self._between, self._began = 0, 0, True, False, True
         super().on_message_begin()
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if self._in_head:
-            if len(self.headers) >= MAX_HEADERS:
-                self._refuse(f"The request has over {MAX_HEADERS} headers.")
-            # As uvicorn does it; another call for each header would be felt.
-            name = name.lower()
-            if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
-            self.headers.append((name, value))
-
     def on_headers_complete(self) -> None:
+        if len(self.headers) > MAX_HEADERS:
+            self._refuse(_TOO_MANY_HEADERS)
         if self._large and sum(len(name) + len(value) + 4 for name, value in self.headers) + len(self.url) > MAX_HEAD:
             self._refuse(f"The request's headers have over {MAX_HEAD:,} bytes.")
         if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
@@ -88,21 +97,25 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         self._in_head = False
         self._head_came()
+        self._waiting.pop(self, None)
         super().on_headers_complete()
-
-    def on_body(self, body: bytes) -> None:
-        self._framing -= len(body) * (1 + FRAMING)
-        super().on_body(body)
+        self.headers = _NOWHERE  # what comes now are trailers
 
     def on_message_complete(self) -> None:
         if not self._offered:
             self._between = True
             super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self.transport.is_closing() and (self.cycle is None or self.cycle.response_complete):
+            self._waiting[self] = None
+
     # -- what comes ----------------------------------------------------------------------------------------------------
 
     def data_received(self, data: bytes) -> None:
         self._began, self._large = False, len(data) > MAX_HEAD
+        held = 0 if self._in_head or self._between else len(self.cycle.body)
         self._unset_keepalive_if_required()
         try:
             self._feed(data)
@@ -118,10 +131,16 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head += len(data)
             if self._head > MAX_HEAD:
                 self.send_400_response(f"The request's headers have over {MAX_HEAD:,} bytes.")
+            elif self.headers is not None and len(self.headers) > MAX_HEADERS:
+                self.send_400_response(_TOO_MANY_HEADERS)
         elif not self._between:
-            self._framing += len(data)
+            body = len(self.cycle.body) - (0 if self._began else held)
+            self._framing += len(data) - body * (1 + FRAMING)
             if self._framing > MAX_FRAMING:
-                self.send_400_response("The chunks of the body are mostly not body.")
+                if self.cycle.response_complete:
+                    self.transport.close()  # of a body that nobody wanted
+                else:
+                    self.send_400_response("The chunks of the body are mostly not body.")
 
     def _feed(self, data: bytes) -> None:
         try:

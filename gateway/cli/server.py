@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
@@ -18,6 +19,10 @@ from starlette.types import ASGIApp
 
 from gateway.cli.protocol import GuardedProtocol
 from gateway.errors import SettingsError
+
+MOST_FILES = 65_536
+RESERVED = 128
+"""Of them for what is no connection of a sender: the store, Intilery, senders' APIs."""
 
 
 class Server(uvicorn.Server):
@@ -61,9 +66,13 @@ def address_of(bound: socket.socket) -> str:
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, bound: socket.socket, *, grace: timedelta) -> AsyncIterator[Server]:
     """Serve ``app`` on a bound socket while the block runs; its lifespan is the caller's affair."""
+
+    class Protocol(GuardedProtocol):
+        most = max(open_files() - RESERVED, RESERVED)
+
     config = uvicorn.Config(
         app,
-        http=GuardedProtocol,
+        http=Protocol,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -86,6 +95,19 @@ async def serving(app: ASGIApp, bound: socket.socket, *, grace: timedelta) -> As
         server.should_exit = True
         await task
         bound.close()
+
+
+def open_files() -> int:
+    """How many files this process may have open, once it has asked for as many as it may: many systems begin with
+    1,024, of which every connection is one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return MOST_FILES if soft == resource.RLIM_INFINITY else soft
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        return wanted
+    return soft
 
 
 def settle_memory() -> None:

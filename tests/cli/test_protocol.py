@@ -4,6 +4,7 @@ anything to its neighbours."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -221,6 +222,20 @@ async def test_framing_without_end_is_refused(app: Starlette, port: int, endless
     assert await bodies(app) == []
 
 
+@pytest.mark.parametrize("head", [b"Content-Length: 9000000\r\n\r\n", CHUNKED + b"\r\n0\r\nX: "])
+async def test_a_body_that_nobody_wants_has_an_end_too(app: Starlette, port: int, head: bytes) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST /healthz HTTP/1.1\r\nHost: x\r\n" + head)
+    assert (await read_answer(reader)).status == 405
+    with contextlib.suppress(ConnectionError):
+        async with asyncio.timeout(10):
+            while not reader.at_eof():
+                writer.write(b"a" * 65_536)
+                await writer.drain()
+                await asyncio.sleep(0)
+    writer.close()
+
+
 async def test_a_large_body_before_a_small_one_is_no_framing(app: Starlette, port: int) -> None:
     large = b'"' + b"a" * 250_000 + b'"'
     first = HEAD + b"Content-Length: %d\r\n\r\n" % len(large) + large
@@ -280,3 +295,27 @@ async def test_a_neighbour_is_served_while_others_write_nonsense(app: Starlette,
     assert found[-30:] == [200] * 30
     assert max(found) < 500
     assert len(await bodies(app)) == 30
+
+
+async def test_of_too_many_connections_the_one_that_waits_longest_is_closed(app: Starlette) -> None:
+    class Few(GuardedProtocol):
+        most = 4
+
+    async with running(app, http=Few, timeout_keep_alive=100) as url:
+        port = int(url.rpartition(":")[2])
+        opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
+        used = await asyncio.open_connection("127.0.0.1", port)
+        used[1].write(PLAIN)
+        assert (await read_answer(used[0])).status == 200
+        busy, begun = opened.pop(0)
+        begun.write(PLAIN[:-1])  # a request is under way on the oldest
+        await asyncio.sleep(0.05)
+        for number in range(3):
+            [answer], _ = await asked(port, PLAIN.replace(BODY, b'{"user":"%02d"}' % number))
+            assert answer.status == 200
+        # Each newcomer closed the oldest that waited; this one is closed as it comes.
+        assert [await asyncio.wait_for(reader.read(), 10) for reader, _ in opened] == [b"", b""]
+        begun.write(PLAIN[-1:])
+        assert (await read_answer(busy)).status == 200
+        for _, writer in (*opened, used, (busy, begun)):
+            writer.close()
