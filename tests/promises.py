@@ -13,6 +13,8 @@ from gateway.intilery.sandbox import Call
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Outcome, Webhook
 from gateway.store import Act, CommandFilter, Store, WebhookFilter
 
+_NOT_AT_ITS_TIME = ("found by its", "the gateway stopped", "no result was recorded while its lease")
+"""How the messages of attempts begin that are recorded when nothing is sent."""
 Acted = Mapping[str, Sequence[Act]]
 
 
@@ -92,9 +94,9 @@ def it_ended_once(end: Ending, one: Command, acts: Sequence[Act]) -> None:
 
 
 def it_kept_its_time(end: Ending, one: Command) -> None:
-    """It was sent not before its time and not after it. What a killed gateway sent is recorded when the next begins."""
+    """It was sent not before its time and not after it. What a killed gateway sent is recorded by the next one."""
     for attempt in end.attempts[one.id]:
-        if attempt.message is None or not attempt.message.startswith(("found by its", "the gateway stopped")):
+        if attempt.message is None or not attempt.message.startswith(_NOT_AT_ITS_TIME):
             assert one.not_before is None or attempt.at >= one.not_before
             assert one.expires_at is None or attempt.at < one.expires_at
 

@@ -106,7 +106,7 @@ class CommandMaker:
             created_at=now,
             not_before=not_before,
             expires_at=expires_at,
-            on_unknown=rule.on_unknown or ON_UNKNOWN.get(call.command, OnUnknown.RETRY),
+            on_unknown=(rule.on_unknown if governed else None) or ON_UNKNOWN.get(call.command, OnUnknown.RETRY),
             priority=rule.priority,
             due_at=not_before if state is CommandState.WAITING else now,
             finished_at=now if state is not CommandState.PENDING and state in FINAL_STATES else None,

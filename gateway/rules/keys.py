@@ -66,7 +66,8 @@ RULE_KEYS: Mapping[str, str] = {
     "unless given",
     "expires": "never after this long (from receipt), or after this moment",
     "priority": "higher leaves first among what is due; 0 unless given",
-    "on_unknown_outcome": "what to do with a command that was written and not answered: retry, hold or verify",
+    "on_unknown_outcome": "what to do with a command that was written and not answered: retry, hold or verify "
+    "(look it up at Intilery); verify for send_sms and send_print and retry for the others, unless given",
     "stop": "true: after this rule matched, no later rule is looked at",
     "enabled": "false: the rule is off",
     "mode": "live; dry_run: record the command, send and withdraw nothing; shadow: the same beside the live rules, "

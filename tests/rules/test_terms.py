@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.errors import RulesError
-from gateway.model import CommandState
+from gateway.model import CommandState, OnUnknown
 from gateway.rules import Arrival, Translation, load_files, translate
 from gateway.terms import Cancellation, Limit, Once, QuietHours
 
@@ -249,3 +249,33 @@ def test_identify_once_needs_an_identify_and_a_length() -> None:
     assert problems(rules("identify_once: 2mo", send=IDENTIFIED)) == [
         "identify_once takes weeks, days, hours or minutes, not months"
     ]
+
+
+BODIES = {
+    "send_email": "{userId: $.user, assetId: A}",
+    "send_sms": "{userId: $.user, assetId: A}",
+    "send_print": "{userId: $.user, assetId: A}",
+    "send_push": "{userId: $.user, assetId: A}",
+    "start_journey": "{userId: $.user, properties: {journeyIdToTrigger: 6046429d73096e3b2dca973d}}",
+    "track": "{userId: $.user, event: Order Completed}",
+    "identify": "{userId: $.user}",
+}
+
+
+@pytest.mark.parametrize("call", BODIES)
+def test_what_may_be_repeated_is_retried_and_messages_that_cost_are_looked_up(call: str) -> None:
+    (command,) = run(rules(send=f"    {call}: {BODIES[call]}\n"), {"user": "u"}).commands
+    assert command.on_unknown == (OnUnknown.VERIFY if call in ("send_sms", "send_print") else OnUnknown.RETRY)
+    for policy in OnUnknown:
+        text = rules(f"on_unknown_outcome: {policy}", send=f"    {call}: {BODIES[call]}\n")
+        (command,) = run(text, {"user": "u"}).commands
+        assert command.on_unknown == policy
+
+
+@pytest.mark.parametrize("policy", OnUnknown)
+def test_what_a_rule_says_of_unknown_outcomes_is_said_of_its_command(policy: OnUnknown) -> None:
+    """An identify beside it may be repeated at no harm, and must not hold the command back for a person."""
+    text = rules(f"on_unknown_outcome: {policy}", send=IDENTIFIED)
+    body = {"user": "u", "at": "2026-01-05T10:00:00Z", "email": "a@example.com"}
+    identify, command = run(text, body).commands
+    assert (identify.on_unknown, command.on_unknown) == (OnUnknown.RETRY, policy)
