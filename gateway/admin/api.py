@@ -232,6 +232,7 @@ class API:
                 path=asked.path,
                 now=self._running.now(),
                 credential=self._running.credential,
+                published=self._running.published,
                 fetched=_answers(asked.fetched),
             )
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -24,10 +25,14 @@ def disabled(destination: Destination, credential: Credential) -> str | None:
 
 
 async def sources(store: Store, ruleset: Ruleset, credential: Credential) -> list[View]:
-    """``{"name", "title", "hook", "unset", "last_heard", "paused", "rules_paused"}`` of each source: the last three are
-    when its last webhook was received, its pause or null, and the pauses of its rules."""
+    """``{"name", "title", "hook", "unset", "last_heard", "quarantined", "paused", "rules_paused"}`` of each source: the
+    last four are when its last webhook was received, how many requests are in quarantine, its pause or null, and the
+    pauses of its rules."""
     pauses = await store.pauses()
     heard = await store.last_heard()
+    refused = Counter[str]()
+    for one in await store.quarantine_counts():
+        refused[one.source] += one.count
     return [
         {
             "name": source.name,
@@ -35,6 +40,7 @@ async def sources(store: Store, ruleset: Ruleset, credential: Credential) -> lis
             "hook": hook_path(source),
             "unset": list(unset_credentials(source, credential)),
             "last_heard": _moment(heard.get(source.name)),
+            "quarantined": refused[source.name],
             "paused": next((pause_row(one) for one in _of(pauses, PauseScope.SOURCE, source.name)), None),
             "rules_paused": [
                 {"rule": rule.id, **pause_row(one)}

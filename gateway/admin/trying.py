@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -12,13 +12,14 @@ import msgspec
 from gateway.admin.quarantine import diagnosis_row
 from gateway.admin.views import tried, wanted_row
 from gateway.credentials import Credentials
-from gateway.errors import MappingError, Rejected, UnknownSource, Unparseable, UnreadableRequest
+from gateway.errors import MappingError, NotVerifiable, Rejected, UnknownSource, Unparseable, UnreadableRequest
 from gateway.inbound.arrival import arrival_of, filled_url, source_of
-from gateway.inbound.authentication import NoVerification, verify
+from gateway.inbound.authentication import NoVerification, compiled
 from gateway.inbound.body import read_body
 from gateway.inbound.diagnosis import GENEROUS
 from gateway.inbound.quarantine import Refused, diagnosed
 from gateway.inbound.request import Request
+from gateway.inbound.schemes import Means, Published
 from gateway.inbound.trials import Cause
 from gateway.model import MappingProblem, Webhook, WebhookState, new_webhook_id
 from gateway.rules import Arrival, Ruleset, Source, Translation, translate
@@ -38,6 +39,7 @@ def attempt_translation(
     path: str,
     now: datetime,
     credential: Credentials,
+    published: Published | None = None,
     fetched: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The shape of ``gateway try --json``. Rules are run over it whether it is authentic or not, for a person shows the
@@ -66,7 +68,7 @@ def attempt_translation(
         body=body,
     )
     found, parts = source_of(ruleset, webhook)
-    verdict = _verdict(ruleset, found, webhook, parts, credential=credential)
+    verdict = _verdict(ruleset, found, webhook, Means(credential, now, parts, published), names=credential.names)
     try:
         parsed = read_body(webhook, found)
     except Unparseable as error:
@@ -97,7 +99,7 @@ def attempt_translation(
 
 
 def _verdict(
-    ruleset: Ruleset, source: Source, webhook: Webhook, parts: Mapping[str, str], *, credential: Credentials
+    ruleset: Ruleset, source: Source, webhook: Webhook, means: Means, *, names: Callable[[], Iterable[str]]
 ) -> dict[str, Any]:
     """``{"verification": …}``; nothing where the source asks for no proof or none is shown, as most who try do."""
     if isinstance(source.verify, NoVerification):
@@ -110,13 +112,22 @@ def _verdict(
         headers=webhook.headers,
         body=webhook.body,
         received_at=webhook.received_at,
-        url=filled_url(source.public_url, parts),
+        url=filled_url(source.public_url, means.parts),
     )
     try:
-        words = verify(source.verify, request, credential=credential, now=webhook.received_at, parts=parts).scheme
+        words = compiled(source.verify)(request, means)
+    except NotVerifiable as error:
+        return {"verification": {"verified": False, "reason": str(error)}}
     except Rejected as error:
-        refused = Refused(source=source, request=request, parts=parts)
-        found = diagnosed(refused, ruleset, credential=credential, names=credential.names, budget=GENEROUS)
+        refused = Refused(source=source, request=request, parts=means.parts)
+        found = diagnosed(
+            refused,
+            ruleset,
+            credential=means.credential,
+            names=names,
+            published=means.published,
+            budget=GENEROUS,
+        )
         if found.cause is Cause.ABSENT:
             return {}
         return {"verification": {"verified": False, "reason": str(error), **diagnosis_row(found)}}

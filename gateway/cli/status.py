@@ -58,9 +58,14 @@ def _show(view: View) -> None:
     )
     click.echo()
     print_table(
-        ("SOURCE", "STATE", f"LAST HEARD {lately}"),
+        ("SOURCE", "STATE", f"LAST HEARD {lately}", "IN QUARANTINE"),
         (
-            (row["name"], _source_state(row), local_time(row["last_heard"]) if row["last_heard"] else "never")
+            (
+                row["name"],
+                _source_state(row),
+                local_time(row["last_heard"]) if row["last_heard"] else "never",
+                f"{row['quarantined']:,}" if row["quarantined"] else "-",
+            )
             for row in view["sources"]
         ),
     )

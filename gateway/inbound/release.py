@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from gateway.errors import Rejected, UnknownSource
+from gateway.errors import NotVerifiable, Rejected, UnknownSource
 from gateway.inbound.arrival import filled_url, source_of, translated
 from gateway.inbound.authentication import verify
 from gateway.inbound.batches import Stored, receptions, store_all
@@ -46,6 +46,8 @@ class StillRefused(msgspec.Struct, frozen=True, kw_only=True):
 
     reason: str
     diagnosis: Diagnosis
+    lacks_key: bool = False
+    """What its sender publishes is not here."""
 
 
 class Released(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,7 +79,11 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
 async def look_again(one: Quarantined, bench: Bench, *, budget: int = BUDGET) -> Passed | StillRefused:
     """Verify it by the rules and secrets of now, as of the moment of its receipt. Nothing is written."""
     # Hashing and the debugger would hold up webhooks that come in meanwhile.
-    return await asyncio.to_thread(_look_again, one, bench, budget)
+    looked = await asyncio.to_thread(_look_again, one, bench, budget)
+    if isinstance(looked, StillRefused) and looked.lacks_key:
+        # Here, where it is asked for: the next try finds it.
+        return _look_again(one, bench, budget)
+    return looked
 
 
 def _look_again(one: Quarantined, bench: Bench, budget: int) -> Passed | StillRefused:
@@ -114,9 +120,17 @@ def _look_again(one: Quarantined, bench: Bench, budget: int) -> Passed | StillRe
             parts=parts,
             published=bench.published,
         )
+    except NotVerifiable as error:
+        return StillRefused(reason=f"{error}; try again in a moment", diagnosis=same, lacks_key=True)
     except Rejected as error:
-        refused = Refused(source=source, request=request, parts=parts)
-        found = diagnosed(refused, bench.ruleset, credential=bench.credential, names=bench.names, budget=budget)
+        found = diagnosed(
+            Refused(source=source, request=request, parts=parts),
+            bench.ruleset,
+            credential=bench.credential,
+            names=bench.names,
+            published=bench.published,
+            budget=budget,
+        )
         # Of a credential that is kept as a hash less can be found out than at its receipt.
         vague = found.cause in _VAGUE and same.cause not in _VAGUE
         return StillRefused(reason=str(error), diagnosis=same if vague else found)
