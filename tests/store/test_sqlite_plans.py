@@ -15,7 +15,7 @@ from gateway.model import CommandState
 from gateway.store import Reception, Store, Verdict
 from gateway.store.arrivals import arrival_of
 from gateway.store.leases import Due, Result
-from gateway.store.sqlite import claims, line, lists, pauses, quarantine, reception
+from gateway.store.sqlite import ahead, claims, line, lists, pauses, quarantine, reception
 from gateway.store.sqlite.database import connect, migrate
 from gateway.store.turns import Turns
 from tests.store.making import GAP, LEASE, NOW, claimed, command, webhook
@@ -51,13 +51,12 @@ ROWS = [
     pauses._UNPARK,
 ]
 SINGLE = [
-    claims._QUEUES,
+    ahead._AHEAD,
     claims._DUE,
-    claims._NEXT_WAITING,
+    claims._several(4),
     line._DUE_TO_JOIN,
     lists._NEXT_UNFINISHED,
     lists._NEXT_PAUSED,
-    pauses._STANDING,
     pauses._HEADS,
     pauses._PARKED,
     pauses._ONE_PARKED,

@@ -5,17 +5,16 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
-from itertools import groupby
+from functools import cache
+from itertools import chain, groupby
 from operator import attrgetter
-
-import msgspec
 
 from gateway.model import Command, CommandState
 from gateway.store import Claim, Claimed
 from gateway.store.governing import ended_as
 from gateway.store.leases import ROUNDS, Due, Result, consequences, is_late, late_because, leased, verdict_row
 from gateway.store.line import line_of
-from gateway.store.paused import Queue, Standing
+from gateway.store.paused import Queue
 from gateway.store.rows import (
     ATTEMPT_COLUMNS,
     COMMAND_COLUMNS,
@@ -28,39 +27,21 @@ from gateway.store.rows import (
     octets,
 )
 from gateway.store.sqlite import pauses
+from gateway.store.sqlite.ahead import Ahead, look
 from gateway.store.sqlite.identified import forget, remember
 from gateway.store.sqlite.line import hold, move_up, promote, release
 from gateway.store.sqlite.terms import give_back, sendable
-from gateway.store.sqlite.values import ask, write
+from gateway.store.sqlite.values import CHUNK, ask, write
 from gateway.store.turns import Turns
 
-# The queues: what one rule has in front in one priority, the highest priority first, each with the time of its first.
-# There are few of them, and commands are many: step from the first of one to the first of the next.
-_QUEUES = """
-WITH RECURSIVE first (seq) AS (
-    SELECT (SELECT seq FROM commands INDEXED BY claimable WHERE state = 'pending' AND head = 1 AND destination = :to
-            ORDER BY priority DESC, source, rule, due_at, seq LIMIT 1)
-    UNION ALL
-    SELECT coalesce(
-        (SELECT n.seq FROM commands AS n INDEXED BY claimable WHERE n.state = 'pending' AND n.head = 1
-            AND n.destination = :to AND n.priority = c.priority AND n.source = c.source AND n.rule > c.rule
-            ORDER BY n.rule, n.due_at, n.seq LIMIT 1),
-        (SELECT n.seq FROM commands AS n INDEXED BY claimable WHERE n.state = 'pending' AND n.head = 1
-            AND n.destination = :to AND n.priority = c.priority AND n.source > c.source
-            ORDER BY n.source, n.rule, n.due_at, n.seq LIMIT 1),
-        (SELECT n.seq FROM commands AS n INDEXED BY claimable WHERE n.state = 'pending' AND n.head = 1
-            AND n.destination = :to AND n.priority < c.priority
-            ORDER BY n.priority DESC, n.source, n.rule, n.due_at, n.seq LIMIT 1))
-    FROM first CROSS JOIN commands AS c ON c.seq = first.seq)
-SELECT json_group_array(json_array(c.priority, c.source, c.rule, c.due_at))
-FROM first CROSS JOIN commands AS c ON c.seq = first.seq
-"""
 _DUE = """
-SELECT seq, {columns}, body FROM commands INDEXED BY claimable JOIN bodies ON command_seq = seq
-WHERE state = 'pending' AND head = 1 AND destination = ? AND priority = ? AND source = ? AND rule = ? AND due_at <= ?
-    AND (due_at, seq) > (?, ?)
-ORDER BY due_at, seq LIMIT ?
+SELECT * FROM (
+    SELECT seq, {columns}, body FROM commands INDEXED BY claimable JOIN bodies ON command_seq = seq
+    WHERE state = 'pending' AND head = 1 AND destination = ? AND priority = ? AND source = ? AND rule = ?
+        AND due_at <= ? AND (due_at, seq) > (?, ?)
+    ORDER BY due_at, seq LIMIT ?)
 """.replace("{columns}", COMMAND_COLUMNS)
+_NO_QUEUE = (None, None, None, None, None, None, None, 0)
 _LEASE = """
 UPDATE commands SET state = 'delivering', attempts = attempts + 1, lease = v.column2, leased_until = v.column3
 FROM {values} AS v WHERE seq = v.column1
@@ -97,25 +78,24 @@ _INSERT_ATTEMPTS = """
 INSERT OR REPLACE INTO attempts (command_seq, {columns}) SELECT * FROM {values} WHERE column1 IS NOT NULL
 """.replace("{columns}", ATTEMPT_COLUMNS)
 
-_NEXT_WAITING = """
-SELECT min(due_at) FROM commands INDEXED BY waiting_for_time
-WHERE state = 'waiting' AND blocked_by IS NULL AND destination = ?
-"""
-
 
 def claim(db: sqlite3.Connection, due: Due, *, turns: Turns, gap: timedelta) -> Claimed:
     """Lease what is due, expire what is too late."""
     now = micros(due.now)
-    standing = pauses.standing(db)
-    if standing.stops(due.destination):
+    ahead = look(db, due.destination)
+    if ahead.standing.stops(due.destination):
         return Claimed()
-    promote(db, due.destination, now)
-    if over := standing.over():
+    over = ahead.standing.over()
+    if over or (ahead.waiting is not None and ahead.waiting <= now):
+        promote(db, due.destination, now)
         pauses.join_again(db, due.destination, over, now)
+        ahead = look(db, due.destination)
     claims: list[Claim] = []
     ended: list[Command] = []
-    for _ in range(ROUNDS):
-        queues = _going(db, due.destination, standing, now)
+    for number in range(ROUNDS):
+        if number:
+            ahead = look(db, due.destination)
+        queues = _going(db, due.destination, ahead, now)
         found = _find_due(db, due.destination, queues, now, max(due.limit, 0) - len(claims), turns)
         late = [(seq, one) for seq, one in found if is_late(one, due.now)]
         if late:
@@ -135,12 +115,12 @@ def claim(db: sqlite3.Connection, due: Due, *, turns: Turns, gap: timedelta) -> 
     return Claimed(claims=tuple(claims), ended=tuple(ended))
 
 
-def _going(db: sqlite3.Connection, destination: str, standing: Standing, now: int) -> list[Queue]:
+def _going(db: sqlite3.Connection, destination: str, ahead: Ahead, now: int) -> list[Queue]:
     """The queues that may leave; those that are paused step out of their lines."""
-    going, paused = standing.part(_queues(db, destination))
+    going, paused = ahead.standing.part(ahead.queues)
     if paused:
         pauses.step_out(db, destination, paused, now)
-        going, _ = standing.part(_queues(db, destination))
+        going, _ = ahead.standing.part(look(db, destination).queues)
     return going
 
 
@@ -153,20 +133,35 @@ def _find_due(
         # Where each queue goes on: behind what was found in it.
         open_ = {(queue.source, queue.rule): (-1, -1) for queue in level if queue.due_at <= now}
         while open_ and len(found) < limit:
-            for queue, share in turns.deal(destination, open_, limit - len(found)).items():
-                rows = db.execute(_DUE, (destination, priority, *queue, now, *open_[queue], share)).fetchall()
-                found.extend((row[0], command(row[1:])) for row in rows)
-                if len(rows) < share:
-                    del open_[queue]
-                else:
-                    open_[queue] = (rows[-1][1 + DUE_AT], rows[-1][0])
+            shares = turns.deal(destination, open_, limit - len(found))
+            rows = _due(db, [(destination, priority, *of, now, *open_[of], n) for of, n in shares.items()])
+            left = dict(shares)
+            for row in rows:
+                one = command(row[1:])
+                found.append((row[0], one))
+                left[one.source, one.rule] -= 1
+                open_[one.source, one.rule] = (row[1 + DUE_AT], row[0])
+            for of, n in left.items():
+                if n:  # it had no more
+                    del open_[of]
     return found
 
 
-def _queues(db: sqlite3.Connection, destination: str) -> list[Queue]:
-    """Of the heads of lines, the highest priority first."""
-    (queues,) = db.execute(_QUEUES, {"to": destination}).fetchone()
-    return [Queue(*queue) for queue in msgspec.json.decode(queues)]
+def _due(db: sqlite3.Connection, asked: Sequence[Row]) -> list[Row]:
+    """What is due of several queues, each ``(destination, priority, source, rule, now, due_at, seq, limit)``: behind
+    ``due_at`` and ``seq``, at most ``limit``. In one statement for up to :data:`CHUNK` of them."""
+    rows: list[Row] = []
+    for start in range(0, len(asked), CHUNK):
+        chunk = asked[start : start + CHUNK]
+        size = 1 << (len(chunk) - 1).bit_length()
+        parameters = chain.from_iterable([*chunk, *[_NO_QUEUE] * (size - len(chunk))])
+        rows += db.execute(_several(size), list(parameters)).fetchall()
+    return rows
+
+
+@cache
+def _several(queues: int) -> str:
+    return " UNION ALL ".join([_DUE] * queues)
 
 
 def _expire(db: sqlite3.Connection, late: Sequence[tuple[int, Command]], now: datetime) -> list[Command]:
@@ -221,11 +216,10 @@ def _follow(db: sqlite3.Connection, results: Iterable[Result], *, gap: timedelta
 
 def next_due(db: sqlite3.Connection, destination: str, paused: bool) -> datetime | None:
     """When the next command of ``destination`` may be claimed. What is paused counts until it has left its line."""
-    standing = pauses.standing(db)
+    standing, waiting, queues = look(db, destination)
     if not paused and standing.stops(destination):
         return None
-    (waiting,) = db.execute(_NEXT_WAITING, (destination,)).fetchone()
-    due = [queue.due_at for queue in _queues(db, destination)]
+    due = [queue.due_at for queue in queues]
     due += pauses.due_again(db, destination, standing.parked if paused else standing.over())
     if waiting is not None:
         due.append(waiting)

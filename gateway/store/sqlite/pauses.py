@@ -12,10 +12,8 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
-import msgspec
-
 from gateway.store import Foreseen, Pause, PauseScope
-from gateway.store.paused import AT_ONCE, Standing, pause_of, pause_row
+from gateway.store.paused import AT_ONCE, pause_of, pause_row
 from gateway.store.rows import Row, micros, octets
 from gateway.store.sqlite.line import join, move_up
 from gateway.store.sqlite.values import write
@@ -27,18 +25,6 @@ ON CONFLICT (scope, name, automatic) DO UPDATE SET by = excluded.by, reason = ex
 _RESUME = "DELETE FROM pauses WHERE scope = ? AND name = ? AND automatic >= ? RETURNING 1"
 _PAUSES = "SELECT scope, name, automatic, since, by, reason FROM pauses ORDER BY scope, name, automatic"
 
-# One row: the pauses of persons as keys, and the keys by which commands are kept out of their lines. '0' follows '/'.
-_STANDING = """
-WITH RECURSIVE parked (key) AS (
-    SELECT (SELECT min(blocked_by) FROM commands INDEXED BY waiting_for_identify
-            WHERE blocked_by >= 'paused/' AND blocked_by < 'paused0')
-    UNION ALL
-    SELECT (SELECT min(blocked_by) FROM commands INDEXED BY waiting_for_identify
-            WHERE blocked_by > parked.key AND blocked_by < 'paused0')
-    FROM parked WHERE parked.key IS NOT NULL)
-SELECT (SELECT json_group_array('paused/' || scope || '/' || name) FROM pauses WHERE automatic = 0),
-       (SELECT json_group_array(key) FROM parked WHERE key IS NOT NULL)
-"""
 _HEADS = """
 SELECT seq, user_id FROM commands INDEXED BY claimable
 WHERE state = 'pending' AND head = 1 AND destination = ? AND priority = ? AND source = ? AND rule = ? LIMIT ?
@@ -89,14 +75,6 @@ def foresee(db: sqlite3.Connection, scope: PauseScope, name: str, now: datetime)
         Foreseen(source=source, rule=rule, command=command, go=go, expire=expire, later=later)
         for source, rule, command, go, expire, later in db.execute(query, {"now": micros(now), "name": name}).fetchall()
     ]
-
-
-def standing(db: sqlite3.Connection) -> Standing:
-    """What is paused now."""
-    paused, parked = db.execute(_STANDING).fetchone()
-    return Standing(
-        paused=frozenset(msgspec.json.decode(paused)), parked=tuple(msgspec.json.decode(parked, type=list[str]))
-    )
 
 
 def step_out(
