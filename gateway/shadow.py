@@ -1,8 +1,9 @@
 """Candidate rules beside the live ones: every webhook is translated by both, and the candidate's commands go nowhere.
 
 What the candidate would have made otherwise is counted and listed in the store. All of it happens after the sender was
-answered, in small slices between which other work gets its turn; where webhooks come faster than that, the oldest that
-still wait are left out, and counted. So acceptance pays for it with no more than a share of the processor.
+answered, in slices of 2 ms between which other work gets its turn. A pause that ends late says that others wanted the
+processor, and makes the next one ten times as much longer; so a gateway that is busy to its limit compares only a few
+of its webhooks. Those that it does not come to are left out, the oldest first, and counted.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ MOST_BYTES = 32 * 2**20
 SLICE = 0.002
 """Seconds of comparing without a pause."""
 PAUSE = 0.004
-"""Seconds between slices: twice as long, so that it takes at most a third of the processor from a busy gateway."""
+"""Seconds between slices of a gateway that has little to do."""
+PER_LAG = 10.0
+"""How many times as long as the last pause was late the next one is: so late were others who wanted the processor."""
+LONGEST_PAUSE = 0.25
 WRITE_EVERY = 1.0
 """Seconds."""
 _log = logging.getLogger(__name__)
@@ -119,7 +123,7 @@ class Shadow:
         return {"version": self.ruleset.version.version or None, "waiting": len(self._waiting)}
 
     async def _run(self) -> None:
-        written = time.monotonic()
+        written, pause = time.monotonic(), PAUSE
         while not self._stopping:
             if not self._waiting:
                 await self._write()
@@ -131,7 +135,10 @@ class Shadow:
             if time.monotonic() - written >= WRITE_EVERY:
                 await self._write()
                 written = time.monotonic()
-            await asyncio.sleep(PAUSE)
+            began = time.monotonic()
+            await asyncio.sleep(pause)
+            lag = time.monotonic() - began - pause
+            pause = min(PAUSE + PER_LAG * max(0.0, lag), LONGEST_PAUSE)
         await self._write()
 
     def _slice(self) -> None:

@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from gateway.admin import diffing, finding, history, quarantine, replaying, shadowing, views
+from gateway.admin import diffing, finding, forgetting, history, quarantine, replaying, shadowing, views
 from gateway.admin.access import Access
 from gateway.admin.acting import ActRequest, SettleRequest, act, settling
 from gateway.admin.filters import by_cause, command_filter, page, webhook_filter
@@ -136,6 +136,7 @@ class API:
         ]
         acting = [
             ("/api/replay", self.replay),
+            ("/api/forget", self.forget),
             ("/api/commands/retry", self.retry),
             ("/api/commands/cancel", self.cancel),
             ("/api/commands/settle", self.settle),
@@ -255,6 +256,12 @@ class API:
             sources=tuple(running.ruleset.sources),
         )
         return as_json(await finding.find(running.store, asked, keeping))
+
+    async def forget(self, request: Request) -> Response:
+        asked = await _decoded(request, forgetting.ForgetRequest)
+        done = await forgetting.forget(self._running.store, asked, now=self._running.now())
+        self._running.wake()  # who stood behind has moved up
+        return as_json(done)
 
     async def shadow(self, request: Request) -> Response:
         filter_, asked = shadowing.shadow_filter(dict(request.query_params))

@@ -119,6 +119,18 @@ def openapi() -> Schema:
                     ],
                 )
             },
+            "/api/forget": {
+                "post": _operation(
+                    "Erase one person from the store, and look again",
+                    _ref("Forgotten"),
+                    body=_object(
+                        ("user",),
+                        user={"type": "string", "description": "The customer's id."},
+                        also={**_list(_TEXT), "description": "What else names the person in payloads."},
+                        dry_run={"type": "boolean", "description": "Only count."},
+                    ),
+                )
+            },
             "/api/shadow": {
                 "get": _operation(
                     "What the shadow rules would have done otherwise: counts by rule, and the newest differences",
@@ -424,6 +436,16 @@ def _schemas() -> dict[str, Schema]:
             **webhook_row,
             commands=_list(_ref("Command")),
             more_commands={"type": "boolean"},
+        ),
+        "Forgotten": _object(
+            ("user", "texts", "at", "dry_run", "webhooks", "commands", "left", "remaining"),
+            user=_TEXT,
+            texts={**_list(_TEXT), "description": "The spellings that were looked for."},
+            at=_MOMENT,
+            dry_run={"type": "boolean"},
+            **dict.fromkeys(("webhooks", "commands", "attempts", "keys", "quarantined", "replays"), _WHOLE),
+            left={**_list(_TEXT), "description": "Webhooks of which a command is on its way: ask again."},
+            remaining={**_WHOLE, "description": "Webhooks that name the person when all was done."},
         ),
         "Shadow": _object(
             ("candidates", "items", "next"),

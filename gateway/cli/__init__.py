@@ -15,6 +15,7 @@ from gateway import __version__
 from gateway.cli.acting import cancel, retry, settle
 from gateway.cli.demo import demo
 from gateway.cli.find import find
+from gateway.cli.forget import forget
 from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
 from gateway.cli.new import new
@@ -79,6 +80,7 @@ for _command in (
     probe,
     rules,
     prune,
+    forget,
     backup,
     inspect,
     reference,

@@ -36,6 +36,7 @@ class Reader(Protocol):
     def replays(self) -> View: ...
     def diff(self, asked: Mapping[str, Any]) -> View: ...
     def find(self, asked: Mapping[str, str]) -> View: ...
+    def forget(self, asked: Mapping[str, Any]) -> View: ...
     def shadow(self, asked: Mapping[str, str]) -> View: ...
     def act(self, verb: str, asked: Mapping[str, Any]) -> View: ...
     def release(self, asked: Mapping[str, Any]) -> View: ...
@@ -94,6 +95,9 @@ class ServerReader:
 
     def replays(self) -> View:
         return self._ask("GET", "/api/replays")
+
+    def forget(self, asked: Mapping[str, Any]) -> View:
+        return self._ask("POST", "/api/forget", body=asked, timeout=600)
 
     def shadow(self, asked: Mapping[str, str]) -> View:
         return self._ask("GET", "/api/shadow", asked=asked)
@@ -227,6 +231,12 @@ class StoreReader:
         from gateway.admin import replaying
 
         return self._with(replaying.replays)
+
+    def forget(self, asked: Mapping[str, Any]) -> View:
+        from gateway.admin import forgetting
+
+        request = msgspec.convert(asked, forgetting.ForgetRequest)
+        return self._with(lambda store: forgetting.forget(store, request, now=_now()))
 
     def shadow(self, asked: Mapping[str, str]) -> View:
         from gateway.admin import shadowing

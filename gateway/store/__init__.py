@@ -220,6 +220,22 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     """Whether nothing older is kept, of what was asked for."""
 
 
+class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+    """What :meth:`Store.forget` took out, or would take out."""
+
+    webhooks: int = 0
+    """With their bodies, and with what was fetched for them."""
+    commands: int = 0
+    attempts: int = 0
+    keys: int = 0
+    """Dedup keys, once claims, names and uses of limits."""
+    quarantined: int = 0
+    replays: int = 0
+    """Whose filter named the person."""
+    left: tuple[str, ...] = ()
+    """Webhooks that are there still, as a command of them is on its way or being looked up."""
+
+
 class DifferenceKind(StrEnum):
     """How what candidate rules make of a webhook differs from what it became."""
 
@@ -735,6 +751,17 @@ class Store(Protocol):
 
     async def last_heard(self) -> Mapping[str, datetime]:
         """When each source that has sent anything that is kept did so last."""
+
+    async def forget(self, user: str, texts: Sequence[str], *, now: datetime, dry_run: bool = False) -> Forgotten:
+        """Erase a person: every webhook with a command to the customer ``user``, and all in which one of ``texts``
+        stands as a whole word (not within a longer one; small and capital letters of ASCII are the same), with their
+        commands, attempts, answers that were fetched, and the bodies of the batches that they were part of. And keys of
+        all kinds, requests in quarantine, and filters of replays in which one of them stands.
+
+        What has not left is withdrawn by that; who waits behind it in the customer's line moves up. A webhook with a
+        command that is ``delivering`` or ``unknown`` is left whole. In transactions of some milliseconds each; where
+        the backend keeps deleted bytes, they are overwritten. With ``dry_run`` it only counts webhooks and commands.
+        """
 
     # -- running again ---------------------------------------------------------------------------------------------
 

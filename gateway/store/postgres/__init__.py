@@ -28,6 +28,7 @@ from gateway.store import (
     Claimed,
     CommandFilter,
     Foreseen,
+    Forgotten,
     Found,
     Markers,
     Page,
@@ -52,6 +53,7 @@ from gateway.store import (
 from gateway.store.acting import Asked
 from gateway.store.arrivals import Again, Arrival, arrival_of
 from gateway.store.fetches import Noted, row_of
+from gateway.store.forgotten import Erasing, Named, Person, added, erased
 from gateway.store.leases import RECOVERED, Due, Result, SetBack
 from gateway.store.looking import Looked, walk_back
 from gateway.store.postgres import (
@@ -61,6 +63,7 @@ from gateway.store.postgres import (
     clock,
     fetched,
     finding,
+    forgetting,
     lists,
     markers,
     parts,
@@ -400,6 +403,19 @@ class PostgresStore:
     async def last_heard(self) -> Mapping[str, datetime]:
         return await self._open().reader.read(finding.last_heard)
 
+    async def forget(self, user: str, texts: Sequence[str], *, now: datetime, dry_run: bool = False) -> Forgotten:
+        connections = self._open()
+        person = Person(user=user, texts=tuple(texts))
+
+        def look(after: int) -> Awaitable[Named]:
+            return connections.reader.read(forgetting.look, person, after)
+
+        def erase(erasing: Erasing) -> Awaitable[Forgotten]:
+            return connections.house.submit(_erase, erasing)
+
+        forgotten = await erased(look, erase, now=micros(now), dry_run=dry_run)
+        return forgotten if dry_run else added(forgotten, await connections.house.submit(_erase_rest, person))
+
     # -- running again ---------------------------------------------------------------------------------------------
 
     async def begin_replay(self, replay: Replay) -> None:
@@ -474,6 +490,8 @@ _quarantine = _one_by_one(quarantine.keep)
 _still_quarantined = _one_by_one(quarantine.stay)
 _drop_quarantined = _one_by_one(quarantine.drop_old)
 _key = _one_by_one(quarantine.key)
+_erase = _one_by_one(forgetting.erase)
+_erase_rest = _one_by_one(forgetting.erase_rest)
 _begin_replay = _one_by_one(replays.begin)
 _note_replay = _one_by_one(replays.note)
 _note_shadow = _one_by_one(shadows.note)

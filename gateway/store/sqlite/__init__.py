@@ -29,6 +29,7 @@ from gateway.store import (
     Claimed,
     CommandFilter,
     Foreseen,
+    Forgotten,
     Found,
     Markers,
     Page,
@@ -53,6 +54,7 @@ from gateway.store import (
 from gateway.store.acting import Asked
 from gateway.store.arrivals import Again, arrival_of
 from gateway.store.fetches import Noted, row_of
+from gateway.store.forgotten import Erasing, Named, Person, added, erased
 from gateway.store.leases import RECOVERED, Due, Result, SetBack
 from gateway.store.looking import Looked, walk_back
 from gateway.store.quarantines import Release, kept_of, stays_of
@@ -67,6 +69,7 @@ from gateway.store.sqlite import (
     clock,
     fetched,
     finding,
+    forgetting,
     lists,
     markers,
     pauses,
@@ -88,6 +91,10 @@ T = TypeVar("T")
 # The ballast asks for pages that a full disk, or a file at its limit, does not have.
 _BALLAST = "INSERT OR REPLACE INTO pulse (id, at, ballast) VALUES (1, ?, zeroblob(65536))"
 _PULSE = "INSERT OR REPLACE INTO pulse (id, at) VALUES (1, ?)"
+
+
+_CUTS = 3
+"""How often the log is tried to be cut off, where others read."""
 
 
 class _Connections(msgspec.Struct, frozen=True, kw_only=True):
@@ -373,6 +380,24 @@ class SQLiteStore:
     async def last_heard(self) -> Mapping[str, datetime]:
         return await self._open().lists.read(finding.last_heard)
 
+    async def forget(self, user: str, texts: Sequence[str], *, now: datetime, dry_run: bool = False) -> Forgotten:
+        connections = self._open()
+        person = Person(user=user, texts=tuple(texts))
+
+        def look(after: int) -> Awaitable[Named]:
+            return connections.lists.read(forgetting.look, person, after)
+
+        def erase(erasing: Erasing) -> Awaitable[Forgotten]:
+            return connections.writer.submit(_erase, erasing)
+
+        forgotten = await erased(look, erase, now=micros(now), dry_run=dry_run)
+        if not dry_run:
+            forgotten = added(forgotten, await connections.writer.submit(_erase_rest, person))
+            for _ in range(_CUTS):
+                if await connections.lists.read(forgetting.cut_log):
+                    break
+        return forgotten
+
     # -- running again ---------------------------------------------------------------------------------------------
 
     async def begin_replay(self, replay: Replay) -> None:
@@ -460,6 +485,10 @@ _still_quarantined = _one_by_one(quarantine.stay)
 _drop_quarantined = _one_by_one(quarantine.drop_old)
 _key = _one_by_one(quarantine.key)
 _note_fetching = _one_by_one(fetched.note)
+
+
+_erase = _one_by_one(forgetting.erase)
+_erase_rest = _one_by_one(forgetting.erase_rest)
 _begin_replay = _one_by_one(replays.begin)
 _note_replay = _one_by_one(replays.note)
 _note_shadow = _one_by_one(shadows.note)

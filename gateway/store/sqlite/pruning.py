@@ -169,16 +169,22 @@ def delete(db: sqlite3.Connection, doomed: Doomed) -> Pruned:
     for _, id, source, terms in commands:
         if terms is not None:
             _forget_terms(db, id, source, loaded(terms), doomed.now)
-    seqs = _json([seq for seq, _, _, _ in commands])
-    attempts, _, _ = [db.execute(statement, (seqs,)).rowcount for statement in _OF_COMMANDS]
+    attempts = take_out(db, [id for id, _, _, _ in webhooks], [seq for seq, _, _, _ in commands])
     for id, source, key, _ in webhooks:
         if key is not None:
             db.execute(_FORGET_KEY, (source, key, id))
-    for statement in _OF_WEBHOOKS:
-        db.execute(statement, (ids,))
     if batches := sorted({batch for _, _, _, batch in webhooks if batch is not None}):
         db.execute(_BATCHES, (_json(batches),))
     return Pruned(webhooks=len(webhooks), commands=len(commands), attempts=attempts)
+
+
+def take_out(db: sqlite3.Connection, webhooks: Sequence[str], commands: Sequence[int]) -> int:
+    """Delete webhooks by id and commands by seq, with what is kept beside them; how many attempts that were."""
+    seqs, ids = _json(commands), _json(webhooks)
+    attempts, _, _ = [db.execute(statement, (seqs,)).rowcount for statement in _OF_COMMANDS]
+    for statement in _OF_WEBHOOKS:
+        db.execute(statement, (ids,))
+    return attempts
 
 
 def _forget_terms(db: sqlite3.Connection, id: str, source: str, terms: Any, now: int) -> None:
