@@ -221,7 +221,7 @@ SETTINGS: tuple[Setting, ...] = (
         name="GATEWAY_MAX_REQUESTS",
         default="1000",
         read=_count,
-        help="Webhooks that are being received at a time, half of them of one source; what is over it is answered 503.",
+        help="Webhooks that are being received at a time, nine tenths of them of one source; what is over it gets 503.",
     ),
     Setting(
         name="GATEWAY_BODY_MEMORY",

@@ -1,8 +1,8 @@
 """Places: how many requests, and how much of their bodies, a gateway holds at a time, so that its memory has an end.
 
 Each request of a known source takes a place until it is answered. Where none is free, whoever has been sending its body
-for longest gives its place up: a webhook's body is there within moments, and what dribbles is not the one to keep. One
-source gets no more than half of the places, so that a flood at one leaves room for its neighbours.
+for longest gives its place up: a webhook's body is there within moments, and what dribbles is not the one to keep. No
+source gets the last tenth of the places, so that a flood at one leaves room for its neighbours.
 
 Small bodies always fit; what is larger shares a number of bytes in the same way.
 """
@@ -51,7 +51,7 @@ class Places:
 
     def __init__(self, *, requests: int, memory: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._requests = requests
-        self._share = max(1, requests // 2)
+        self._share = max(1, requests - max(1, requests // 10))
         self._memory = memory
         self._clock = clock
         self._taken = 0
