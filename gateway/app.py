@@ -33,11 +33,12 @@ from gateway.delivery.dispatch import Dispatcher, lease_for
 from gateway.errors import DeliveryError, SettingsError, StoreError
 from gateway.inbound.api_client import APIClient
 from gateway.inbound.fetch import Fetcher
+from gateway.inbound.hooks import HOOKS
 from gateway.inbound.needs import key_addresses
 from gateway.inbound.origins import Proxies
 from gateway.inbound.published_keys import PublishedKeys
 from gateway.inbound.quarantine import Allowed, Quarantine
-from gateway.inbound.receive import HOOKS, Receiver
+from gateway.inbound.receive import Receiver
 from gateway.inbound.visits import Visits
 from gateway.intilery.client import Client, timeouts
 from gateway.intilery.contract import Destination, timestamp

@@ -35,7 +35,7 @@ from gateway.delivery import (
 )
 from gateway.errors import StoreError
 from gateway.inbound import fetch, quarantine
-from gateway.inbound.receive import Received
+from gateway.inbound.received import Received
 from gateway.inbound.visits import VisitMade
 from gateway.model import CommandState
 from gateway.pruning import PruneMade

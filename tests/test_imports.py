@@ -121,6 +121,8 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "inbound.release": (*VOCABULARY, "rules", "store", "inbound.*"),
     "inbound.visits": (*VOCABULARY, "backoff"),
     "inbound.exchange": (*VOCABULARY, "problem", "rules.respond", "store", "inbound.places"),
+    "inbound.hooks": (*VOCABULARY, "rules", "inbound.arrival", "inbound.needs"),
+    "inbound.received": (*VOCABULARY, "store"),
     "inbound.receive": (*VOCABULARY, "problem", "rules", "rules.respond", "store", "inbound.*"),
     "delivery": (*VOCABULARY, "store", "delivery.*"),
     "delivery.allowance": (*VOCABULARY, "intilery.contract", "delivery.pacing"),

@@ -21,7 +21,7 @@ from gateway.delivery import (
     StoreFailed,
     Stumbled,
 )
-from gateway.inbound.receive import Received
+from gateway.inbound.received import Received
 from gateway.model import Attempt, Command, CommandState, Outcome, RulesVersion, WebhookState
 from gateway.reload import Failure, RulesRefused, RulesServed
 from gateway.rules import Problem, Ruleset

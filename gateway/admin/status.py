@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gateway.admin.pausing import pause_row
-from gateway.inbound.receive import hook_path, unset_credentials
+from gateway.inbound.hooks import hook_path, unset_credentials
 from gateway.intilery.contract import Destination, timestamp
 from gateway.rules import Ruleset
 from gateway.store import Pause, PauseScope, Store

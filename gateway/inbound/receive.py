@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime, timedelta
-from urllib.parse import unquote
 
 import msgspec
 from starlette.types import Receive, Scope, Send
@@ -27,25 +25,25 @@ from gateway.errors import (
     Rejected,
     StoreError,
     TooManyRequests,
-    UnknownSource,
     UnreadableRequest,
 )
 from gateway.inbound.answers import answer_to
-from gateway.inbound.arrival import filled_url, named_parts, translated
+from gateway.inbound.arrival import filled_url, translated
 from gateway.inbound.authentication import verify
 from gateway.inbound.batches import receptions, store_all
 from gateway.inbound.body import Taken, taken
 from gateway.inbound.challenge_kinds import Challenge, EmptyList, methods_of
 from gateway.inbound.challenges import ChallengeAnswer, first_answer
 from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse, reply
-from gateway.inbound.needs import unset_secrets
+from gateway.inbound.hooks import addressed, unset_credentials
 from gateway.inbound.origins import Proxies
 from gateway.inbound.places import Place, Places
 from gateway.inbound.quarantine import Refused
 from gateway.inbound.rates import Rates
+from gateway.inbound.received import Received, in_words, record_of
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Published
-from gateway.model import Command, WebhookState, new_webhook_id
+from gateway.model import WebhookState, new_webhook_id
 from gateway.rules import Ruleset, Source
 from gateway.rules.respond import Answer
 from gateway.store import Receipt, Reception, Store
@@ -56,36 +54,9 @@ RETRY_AFTER_SETUP = 300
 """Seconds, where a person has to do something first."""
 LINGER_TOGETHER = 200
 """Refused requests whose rest is read and dropped at a time."""
-HOOKS = "/hooks/"
-"""The beginning of every path that is answered here."""
 
 
 _log = logging.getLogger(__name__)
-
-
-class Received(msgspec.Struct, frozen=True, kw_only=True):
-    """How one request at a hook ended; of a batch, one element of it."""
-
-    source: str
-    """A name from the rules, or ``""`` where the request named none: never text of the sender's choosing."""
-    status: int
-    """Of the answer; 499 where the sender went away before its request was whole, and nothing was kept."""
-    answer: str
-    """``accepted``, ``duplicate``, ``challenge``, ``disconnected``, or the refusal's error in words:
-    ``authentication_failed``."""
-    webhook_id: str = ""
-    """Empty where nothing was stored; the first one's where this one repeats it; that which a request has in
-    quarantine."""
-    state: WebhookState | None = None
-    """Of what was stored now; None for repeats and refusals."""
-    event_type: str | None = None
-    matched: tuple[str, ...] = ()
-    commands: int = 0
-    ended: tuple[Command, ...] = ()
-    """Those of them that will never leave."""
-    errors: int = 0
-    reason: str | None = None
-    """Why it was refused or can't be read, for the operator."""
 
 
 class Receiver:
@@ -152,7 +123,7 @@ class Receiver:
                 Received(
                     source=progress.source,
                     status=rejected.status,
-                    answer=_in_words(rejected),
+                    answer=in_words(rejected),
                     webhook_id="" if refused is None else refused.id,
                     reason=str(rejected),
                 )
@@ -215,7 +186,7 @@ class Receiver:
         progress.unread = True  # where even that can't be told
         declared = declared_length(headers)
         progress.unread = declared != 0
-        source, path, parts = _find(ruleset, scope)
+        source, path, parts = addressed(ruleset, scope)
         progress.source, progress.challenges = source.name, source.challenges
         method = scope["method"]
         if method != "POST" and method not in methods_of(source.challenges):
@@ -287,7 +258,7 @@ class Receiver:
             raise _not_stored(error) from error
         return _Done(
             receipt=receipt,
-            records=(_record(reception, receipt),),
+            records=(record_of(reception, receipt),),
             destinations=() if receipt.duplicate else {command.destination for command in reception.commands},
             receptions=() if receipt.duplicate else (reception,),
             answer=answer_to(source, read, receipt, parts=parts, event_type=reception.webhook.event_type),
@@ -296,7 +267,7 @@ class Receiver:
     async def _receive_batch(self, source: Source, read: Taken, parts: Mapping[str, str], now: datetime) -> _Done:
         """Each element is a webhook of its own; the sender is told that it is done when all are on disk."""
         stored, failed = await store_all(self._store, receptions(source, read, parts=parts, now=now))
-        records = tuple(_record(one.reception, one.receipt) for one in stored)
+        records = tuple(record_of(one.reception, one.receipt) for one in stored)
         destinations = {
             command.destination for one in stored if not one.receipt.duplicate for command in one.reception.commands
         }
@@ -345,25 +316,6 @@ class _Done(msgspec.Struct, frozen=True, kw_only=True):
     answer: Answer | None = None
 
 
-def _record(reception: Reception, receipt: Receipt) -> Received:
-    webhook = reception.webhook
-    if receipt.duplicate:
-        return Received(source=webhook.source, status=200, answer="duplicate", webhook_id=receipt.webhook_id)
-    return Received(
-        source=webhook.source,
-        status=200,
-        answer="accepted",
-        webhook_id=webhook.id,
-        state=webhook.state,
-        event_type=webhook.event_type,
-        matched=webhook.matched,
-        commands=len(reception.commands),
-        ended=receipt.ended,
-        errors=len(webhook.errors),
-        reason=webhook.reason if webhook.state is WebhookState.UNPARSEABLE else None,
-    )
-
-
 def _not_stored(error: StoreError) -> NotStored:
     return NotStored(str(error), detail="The webhook can't be stored now.", retry_after=RETRY_AFTER)
 
@@ -380,42 +332,3 @@ class _Progress:
         self.unread = False
         self.refused: Refused | None = None
         """What is kept of it if it fails authentication."""
-
-
-def unset_credentials(source: Source, credential: Callable[[str], str | None]) -> tuple[str, ...]:
-    """The credentials for want of which a source is disabled: what it sends could not be verified, or not fetched."""
-    unset = unset_secrets(source.verify, credential)
-    for fetch in source.fetches:
-        unset += tuple(name for name in fetch.secrets if not credential(name))
-    return unset
-
-
-def _find(ruleset: Ruleset, scope: Scope) -> tuple[Source, str, dict[str, str]]:
-    """The source that a path names, what stands behind its name, still encoded, and the named parts of that."""
-    raw: bytes | None = scope.get("raw_path")
-    path = raw.decode("latin-1") if raw is not None else scope["path"]
-    name, _, rest = path.removeprefix(HOOKS).partition("/") if path.startswith(HOOKS) else ("", "", "")
-    source = ruleset.sources.get(unquote(name) if "%" in name else name)
-    if source is None:
-        raise UnknownSource(f"no rules file has source: {name[:60]!a}", detail="There is no such source here.")
-    parts = named_parts(source.path, rest)
-    if parts is None:
-        wanted = hook_path(source)
-        raise UnknownSource(
-            f"source {source.name} takes no path {rest[:60]!a}; allowed: {wanted}",
-            detail=f"This source is at {wanted}.",
-        )
-    return source, rest, parts
-
-
-def hook_path(source: Source) -> str:
-    """Where a source posts to, its named parts in braces: ``/hooks/shopify/{brand}``."""
-    return f"{HOOKS}{source.name}/{source.path}" if source.path else f"{HOOKS}{source.name}"
-
-
-_CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
-
-
-def _in_words(rejected: Rejected) -> str:
-    """``AuthenticationFailed`` is ``authentication_failed``."""
-    return _CAPITAL.sub("_", type(rejected).__name__).lower()

@@ -20,8 +20,8 @@ from gateway.inbound.batches import Stored, receptions, store_all
 from gateway.inbound.body import taken
 from gateway.inbound.challenges import first_answer
 from gateway.inbound.diagnosis import BUDGET
+from gateway.inbound.hooks import unset_credentials
 from gateway.inbound.quarantine import Refused, diagnosed
-from gateway.inbound.receive import unset_credentials
 from gateway.inbound.request import Request, Verified
 from gateway.inbound.schemes import Credential, Parts, Published
 from gateway.inbound.sealing import unsealed
