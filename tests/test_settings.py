@@ -65,6 +65,8 @@ def test_a_secret_may_stand_in_a_file(tmp_path: Path) -> None:
         ("GATEWAY_GIVE_UP", "9" * 400 + "d", "at most 36500d"),
         ("GATEWAY_MAX_BODY", "9" * 400, "1MB"),
         ("GATEWAY_MAX_BODY", "1 gigabyte", "1MB"),
+        ("GATEWAY_TRUSTED_PROXIES", "10.0.0.1/8", "networks such as 10.0.0.0/8"),
+        ("GATEWAY_TRUSTED_PROXIES", "the proxy", "networks such as 10.0.0.0/8"),
         ("GATEWAY_LOG_LEVEL", "loud", "debug, info"),
         ("GATEWAY_CONNECTIONS", "0", "above 0"),
         ("GATEWAY_URL", "gateway.example", "http://"),

@@ -6,6 +6,7 @@
 ``{crc32(body)}``   their CRC-32 as a decimal number (PayPal)
 ``{body.a.b}``      a text, number or boolean of the JSON body, as it is written there (``{body.items.0.id}`` too);
                     ``{body.a.b?}`` may be absent, and is then empty
+``{raw.a.b}``       the JSON of a place of the body, byte for byte as it was sent (Exact Online)
 ``{lines(A, B)}``   name and value of these fields of the JSON body, a line each, without those that are absent (SNS)
 ``{sorted_form}``   name and value of every form field, sorted by name and then value, equal pairs once (Twilio)
 ``{timestamp}``     as text, from where the scheme says
@@ -52,6 +53,7 @@ PLACEHOLDERS: Final = (
     "{header.X}",
     "{body.a.b}",
     "{body.a.b?}",
+    "{raw.a.b}",
     "{lines(A, B)}",
     "{env.NAME}",
 )
@@ -66,6 +68,7 @@ UNREAD: Final[Any] = object()
 
 # Numbers keep the text that they were written in: that text is what was signed.
 _as_written = msgspec.json.Decoder(float_hook=str)
+_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Envelope:
@@ -175,6 +178,9 @@ def _placeholder(name: str) -> Signed:
     kind, _, rest = name.partition(".")
     if kind == "header" and rest:
         return lambda envelope: raw(_header(envelope.request, rest))
+    if kind == "raw" and rest and all(rest.split(".")):
+        place = tuple(rest.split("."))
+        return lambda envelope: _raw_json(envelope.request, place)
     if kind == "env" and re.fullmatch(r"[A-Za-z_]\w*", rest):
         return lambda envelope: _credential(envelope, rest)
     if kind == "body" and rest and all(rest.removesuffix("?").split(".")):
@@ -183,6 +189,16 @@ def _placeholder(name: str) -> Signed:
             return lambda envelope: _encoded(envelope.text(path)) if envelope.has(path) else b""
         return lambda envelope: _encoded(envelope.text(path))
     raise TemplateProblem(f"unknown placeholder {{{name}}}", found=f"{{{name}}}")
+
+
+def _raw_json(request: Request, path: tuple[str, ...]) -> bytes:
+    value = msgspec.Raw(request.body)
+    for name in path:
+        try:
+            value = _members.decode(value)[name]
+        except (msgspec.MsgspecError, ValueError, RecursionError, KeyError):
+            raise AuthenticationFailed(f"{'.'.join(path)} is absent from the body") from None
+    return bytes(value)
 
 
 def _lines(names: tuple[str, ...]) -> Signed:

@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.authentication import PRESETS, needs_url, scheme_from, secrets_of, sign, verify
@@ -44,6 +46,8 @@ def sample_for(preset: str) -> tuple[bytes, dict[str, str]]:
     for name in used:
         if name.startswith("body."):
             put_at(document, tuple(name.removesuffix("?").split(".")[1:]), f"the {name}")
+        if name.startswith("raw."):
+            put_at(document, tuple(name.split(".")[1:]), f"the {name}")
         if name.startswith("lines("):
             document |= {field.strip(): f"the {field}" for field in name[6:-1].split(",")}
     headers = {name.removeprefix("header."): "7" for name in used if name.startswith("header.")}
@@ -118,7 +122,7 @@ def tampered_with(preset: str, body: bytes) -> bytes:
     used = [
         name
         for name in placeholders_of(str(PRESETS[preset].keys.get("signed", "{body}")))
-        if name[:5] in ("body.", "lines")
+        if name.startswith(("body.", "lines", "raw."))
     ]
     if used:
         return body.replace(b"the", b"teh", 1) if preset not in FORMS else body.replace(b"the", b"teh")
@@ -152,3 +156,57 @@ def test_a_preset_refuses_a_replay_after_its_tolerance(preset: str, minutes: int
         assert verify(scheme, request, credential=credential, now=at_the_edge).request is request
         with pytest.raises(AuthenticationFailed, match="past" if side > 0 else "future"):
             verify(scheme, request, credential=credential, now=at_the_edge + side * timedelta(seconds=1))
+
+
+# -- anything at all ---------------------------------------------------------------------------------------------------
+
+HEADER_NAMES = sorted(
+    {
+        str(value).replace("*", "1").lower()
+        for row in PRESETS.values()
+        for key, value in row.keys.items()
+        if key in ("header", "timestamp_header", "id_header", "name")
+    }
+    | {"content-type", "paypal-transmission-id", "merchant", "wechatpay-nonce"}
+)
+VALUES = st.one_of(
+    st.text(st.characters(max_codepoint=255), max_size=60),
+    st.sampled_from(
+        ["t=1767607200,v1=00", "v0=", "sha256=", "v1,AA== v1a,AA==", "Bearer a.b.c", "Basic Og==", "9" * 16]
+    ),
+    st.from_regex(r"(t|ts|v)=[0-9a-f]{1,20}[,;](v1|h1|d|s)=[A-Za-z0-9+/=_-]{0,90}", fullmatch=True),
+)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["signature", "timestamp", "token", "value", "clientState", "obj", "amount", "Message"])
+            | st.text(max_size=4),
+            inner,
+            max_size=4,
+        )
+        | st.fixed_dictionaries({"notificationItems": st.lists(inner, max_size=3)})
+    ),
+    max_leaves=12,
+)
+BODIES = st.one_of(st.binary(max_size=80), JSON.map(lambda value: json.dumps(value).encode()))
+
+
+@settings(max_examples=400)
+@given(
+    preset=st.sampled_from(sorted(PRESETS)),
+    headers=st.lists(st.tuples(st.sampled_from(HEADER_NAMES), VALUES), max_size=6),
+    content_type=st.sampled_from(["application/json", "application/x-www-form-urlencoded", "text/plain; charset=x"]),
+    body=BODIES,
+    query=st.text(st.characters(max_codepoint=255), max_size=30),
+)
+def test_whatever_a_stranger_sends_is_refused_and_nothing_else_happens(
+    preset: str, headers: list[tuple[str, str]], content_type: str, body: bytes, query: str
+) -> None:
+    environ, _ = credentials_for(preset)
+    request = Request(
+        source="s", headers=(("content-type", content_type), *headers), body=body, query=query, received_at=NOW, url=URL
+    )
+    with pytest.raises(AuthenticationFailed):
+        verify(scheme_from(preset), request, credential=environ.get, now=NOW)

@@ -112,6 +112,16 @@ async def test_a_signature_in_the_query_and_one_in_a_form(tmp_path: Path) -> Non
         assert await hooks.status("s", b'{"a": 1, "b": {"c": true}}', query="x=1") == 401
 
 
+async def test_json_that_is_signed_byte_for_byte_as_it_was_sent(tmp_path: Path) -> None:
+    content = b'{ "Key" : "a\\/b", "n": 1.50 }'
+    good = hmac.new(SECRET.encode(), content, "sha256").hexdigest().upper().encode()
+    async with serving(tmp_path, source("exact_online"), EXACT_ONLINE_SECRET=SECRET) as hooks:
+        assert await hooks.status("s", b'{"Content": %s, "HashCode": "%s"}' % (content, good)) == 200
+        assert await hooks.status("s", b'{"Content": %s, "HashCode": "%s"}' % (content.replace(b"0", b""), good)) == 401
+        for other in (b'{"HashCode": "%s"}' % good, b"[]", b"", b'{"Content": {"a": }, "HashCode": "%s"}' % good):
+            assert await hooks.status("s", other) == 401
+
+
 async def test_each_element_is_signed_and_one_forged_element_refuses_all(tmp_path: Path) -> None:
     item = {"pspReference": "1", "merchantAccountCode": "M", "amount": {"value": 100, "currency": "EUR"}}
     body = json.dumps({"notificationItems": [{"NotificationRequestItem": {**item, "n": n}} for n in range(3)]}).encode()

@@ -91,6 +91,12 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             source=as_read("developer.mastercard.com, Ethoca alerts for merchants"),
             note="with mutual TLS before it",
         ),
+        "exact_online": Preset(
+            title="Exact Online",
+            keys={"signature_path": "HashCode", "signed": "{raw.Content}"},
+            source=as_read("support.exactonline.com, content webhooks"),
+            note="the key is the webhook secret of the app; its first request is empty and not signed",
+        ),
         "gocardless": Preset(
             title="GoCardless",
             keys={"header": "Webhook-Signature"},

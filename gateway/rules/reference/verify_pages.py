@@ -45,7 +45,8 @@ def verify_page() -> str:
             lines.append("")
     lines += [
         "What `signed` may hold: " + ", ".join(f"`{one}`" for one in PLACEHOLDERS) + f"; in `digest` also `{SECRET}`, "
-        "once. `{body.a.b?}` may be absent, and is then empty; `{lines(A, B)}` is the name and the value of each of "
+        "once. `{body.a.b?}` may be absent, and is then empty; `{raw.a.b}` is JSON as it was sent; "
+        "`{lines(A, B)}` is the name and the value of each of "
         "these fields that is there, a line each; `{env.NAME}` is a credential."
     ]
     return "\n".join(lines)

@@ -183,7 +183,7 @@ PROOFS = (
         "lines without commas",
         "source: shop\nverify: {hmac: {header: X, signed: '{lines(A B)}', secret: $env.A}}\n",
         (
-            "2:37: unknown placeholder {lines(A B)}; allowed: {timestamp} {body} {url} {id} {method} {path} {query} {target} {sorted_form} {sha256(body)} {crc32(body)} {header.X} {body.a.b} {body.a.b?} {lines(A, B)} {env.NAME}; did you mean {lines(A, B)}?",
+            "2:37: unknown placeholder {lines(A B)}; allowed: {timestamp} {body} {url} {id} {method} {path} {query} {target} {sorted_form} {sha256(body)} {crc32(body)} {header.X} {body.a.b} {body.a.b?} {raw.a.b} {lines(A, B)} {env.NAME}; did you mean {lines(A, B)}?",
         ),
     ),
     Mistake(

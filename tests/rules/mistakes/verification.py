@@ -89,7 +89,7 @@ VERIFICATION = (
         "verify signed",
         "source: shop\nverify: {hmac: {header: X, secret: $env.A, signed: '{bdy}'}}\n",
         (
-            "2:53: unknown placeholder {bdy}; allowed: {timestamp} {body} {url} {id} {method} {path} {query} {target} {sorted_form} {sha256(body)} {crc32(body)} {header.X} {body.a.b} {body.a.b?} {lines(A, B)} {env.NAME}; did you mean {body}?",
+            "2:53: unknown placeholder {bdy}; allowed: {timestamp} {body} {url} {id} {method} {path} {query} {target} {sorted_form} {sha256(body)} {crc32(body)} {header.X} {body.a.b} {body.a.b?} {raw.a.b} {lines(A, B)} {env.NAME}; did you mean {body}?",
         ),
     ),
     Mistake(
