@@ -29,6 +29,7 @@
     └── StoreError
         ├── StoreUnavailable       can't be written now: disk full, locked, closed, queue overfull
         ├── StoreInUse             another serving process has it
+        ├── StoreMoved             it goes, or went, to another store
         ├── SchemaTooNew           written by a newer gateway
         ├── NotFound               no row with that id
         └── Conflict               the row is not in a state that allows this
@@ -250,6 +251,10 @@ class StoreUnavailable(StoreError):
 
 class StoreInUse(StoreError):
     """Another gateway serves from this store; SQLite is for one serving process."""
+
+
+class StoreMoved(StoreError):
+    """What is remembered here is on its way to another store, or has gone there."""
 
 
 class SchemaTooNew(StoreError):

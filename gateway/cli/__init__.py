@@ -18,6 +18,7 @@ from gateway.cli.find import find
 from gateway.cli.forget import forget
 from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
+from gateway.cli.move import move
 from gateway.cli.new import new
 from gateway.cli.pausing import pause, probe, resume
 from gateway.cli.prune import prune
@@ -83,6 +84,7 @@ for _command in (
     forget,
     backup,
     inspect,
+    move,
     reference,
 ):
     main.add_command(_command)

@@ -827,8 +827,13 @@ def open_store(url: str, *, identify_gap: timedelta = timedelta(milliseconds=500
     try:
         from gateway.store.postgres import PostgresStore
     except ImportError as error:
-        raise SettingsError(
-            f"GATEWAY_STORE: {scheme}: needs psycopg, which can't be imported ({error}); "
-            "pip install 'intilery-webhook-gateway[postgres]'"
-        ) from error
+        raise without_driver(error) from error
     return PostgresStore(url, identify_gap=identify_gap)
+
+
+def without_driver(error: ImportError) -> SettingsError:
+    """What to say where the driver for PostgreSQL, an extra of the package, is not installed."""
+    return SettingsError(
+        f"postgresql: needs psycopg, which can't be imported ({error}); "
+        "pip install 'intilery-webhook-gateway[postgres]'"
+    )

@@ -75,7 +75,7 @@ from gateway.store.postgres import (
     versions,
 )
 from gateway.store.postgres.commit import Writer
-from gateway.store.postgres.database import address_of, connect, migrate, name_of
+from gateway.store.postgres.database import address_of, connect, migrate, name_of, refuse_unmoved
 from gateway.store.postgres.errors import unavailable
 from gateway.store.postgres.reader import Reader
 from gateway.store.postgres.reception import write_arrivals
@@ -138,6 +138,8 @@ class PostgresStore:
             db = await self._connect()
             async with db:
                 await migrate(db, self._name)
+                if serving:
+                    await refuse_unmoved(db, self._name)
                 self._parts = await parts.existing(db)
         except (psycopg.Error, OSError) as error:
             raise unavailable(self._name, error) from error

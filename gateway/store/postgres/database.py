@@ -9,7 +9,7 @@ from typing import Any
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
-from gateway.errors import SchemaTooNew, SettingsError, StoreUnavailable
+from gateway.errors import SchemaTooNew, SettingsError, StoreMoved, StoreUnavailable
 from gateway.store.postgres.parts import LOCK
 from gateway.store.postgres.statements import Connection, fetch_one
 
@@ -77,6 +77,12 @@ async def migrate(db: Connection, name: str) -> None:
                 await db.execute("UPDATE gateway_schema SET version = %s", [number])
             except Exception as error:
                 raise StoreUnavailable(f"{name}: {migration.name} can't be applied: {error}") from error
+
+
+async def refuse_unmoved(db: Connection, name: str) -> None:
+    """:raises StoreMoved: see :mod:`gateway.store.moving`."""
+    if await fetch_one(db, "SELECT 1 FROM moving WHERE NOT done LIMIT 1"):
+        raise StoreMoved(f"{name}: what is moved here has not all come; run gateway move again with the same addresses")
 
 
 async def _version(db: Connection) -> int:

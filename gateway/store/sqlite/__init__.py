@@ -80,7 +80,7 @@ from gateway.store.sqlite import (
     versions,
 )
 from gateway.store.sqlite.commit import Writer
-from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate
+from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate, refuse_moved
 from gateway.store.sqlite.reader import Reader
 from gateway.store.sqlite.reception import write_arrivals
 from gateway.store.sqlite.retranslation import retranslate
@@ -451,6 +451,8 @@ def _connect(path: Path, serving: bool) -> tuple[ServingLock | None, FileIdentit
     try:
         connections.append(connect(path))
         migrate(connections[0], path)
+        if serving:
+            refuse_moved(connections[0], path)
         connections += [connect(path), connect(path)]
         return lock, FileIdentity(path), connections
     except BaseException:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from gateway.errors import SchemaTooNew, StoreInUse, StoreUnavailable
+from gateway.errors import SchemaTooNew, StoreInUse, StoreMoved, StoreUnavailable
 
 MIGRATIONS = Path(__file__).parent.parent / "migrations" / "sqlite"
 LOCKED_FOR = 5.0
@@ -91,6 +91,15 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise StoreUnavailable(f"{path}: {migrations[found].name} can't be applied: {error}") from error
+
+
+def refuse_moved(db: sqlite3.Connection, path: Path) -> None:
+    """:raises StoreMoved: see :mod:`gateway.store.moving`."""
+    if (moved := db.execute("SELECT target FROM moved").fetchone()) is not None:
+        raise StoreMoved(
+            f"{path}: was moved to {moved[0]}, or is on its way there; serve that one. If nothing was sent from there, "
+            f"gateway move --from sqlite:///{path} --abandon lets this file serve again"
+        )
 
 
 def _version(db: sqlite3.Connection) -> int:

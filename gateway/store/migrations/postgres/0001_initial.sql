@@ -320,3 +320,12 @@ CREATE TABLE pulse (
     id smallint PRIMARY KEY CHECK (id = 1),
     at bigint NOT NULL
 );
+
+-- How far what is moved here from an SQLite file has come, by table. Nobody serves before all is done.
+CREATE TABLE moving (
+    name  text PRIMARY KEY,
+    mark  bigint NOT NULL,                  -- of the file: when it began
+    rows  bigint NOT NULL,
+    after bytea,                            -- the key of the last row that came; NULL: none has
+    done  boolean NOT NULL
+);

@@ -284,3 +284,10 @@ CREATE TABLE pulse (
     at INTEGER NOT NULL,
     ballast BLOB
 );
+
+-- That all of this is being moved to another store, or was: then nobody serves from here any more. One row, or none.
+CREATE TABLE moved (
+    id     INTEGER PRIMARY KEY DEFAULT 1 CHECK (id = 1),
+    at     INTEGER NOT NULL,
+    target TEXT NOT NULL                    -- its address without user and password
+);
