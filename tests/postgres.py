@@ -96,13 +96,29 @@ def _alone(folder: Path) -> Iterator[None]:
         yield
 
 
+# What a test has written is deleted; the tables stay, and those of its days too. Ten times as fast as a new database.
+EMPTIED = """
+DO $$
+DECLARE name text;
+BEGIN
+    SET LOCAL lock_timeout = '2s';
+    FOR name IN SELECT c.relname FROM pg_class AS c WHERE c.relnamespace = current_schema()::regnamespace
+        AND c.relkind IN ('r', 'p') AND NOT c.relispartition AND c.relname <> 'gateway_schema'
+    LOOP EXECUTE format('DELETE FROM %I', name); END LOOP;
+END $$
+"""
+MANY = 2**20
+"""Bytes of commands; a database that a test has filled is dropped."""
+
+
 class Databases:
-    """Makes databases that have the schema, and takes them away."""
+    """Makes databases that have the schema and hold nothing, and takes them back."""
 
     def __init__(self, server: str) -> None:
         self._server = server
         self._db = psycopg.connect(server, autocommit=True)
         self._made: list[str] = []
+        self._empty: list[str] = []
         self._lock_template()
 
     def _lock_template(self) -> None:
@@ -119,23 +135,40 @@ class Databases:
             finally:
                 db.execute("SELECT pg_advisory_unlock(7)")
 
-    def make(self, *, schema: bool = True) -> str:
-        """The address of a new one."""
-        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
-        name = f"gateway_{worker}_{os.getpid()}_{next(_numbers)}"
-        self._execute("CREATE DATABASE {} TEMPLATE {}", name, TEMPLATE if schema else "template0")
+    def make(self) -> str:
+        """The address of an empty one with the schema."""
+        name = self._empty.pop() if self._empty else self._create(TEMPLATE)
         self._made.append(name)
         return url_to(self._server, name)
 
-    def drop(self) -> None:
-        """Take away what was made."""
+    def bare(self) -> str:
+        """The address of one without the schema, to be dropped afterwards."""
+        return url_to(self._server, self._create("template0"))
+
+    def take_back(self) -> None:
+        """What was made may be used again, emptied."""
         for name in self._made:
-            self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
+            try:
+                with psycopg.connect(url_to(self._server, name), autocommit=True) as db:
+                    row = db.execute("SELECT pg_total_relation_size('commands_open')").fetchone()
+                    assert row is not None
+                    assert row[0] < MANY
+                    db.execute(EMPTIED)
+                self._empty.append(name)
+            except (AssertionError, psycopg.Error):  # full, without the schema, or still in use
+                self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         self._made.clear()
 
     def close(self) -> None:
-        self.drop()
+        for name in (*self._made, *self._empty) if GIVEN else ():  # one of our own goes as a whole
+            self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         self._db.close()
+
+    def _create(self, template: str) -> str:
+        worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+        name = f"gateway_{worker}_{os.getpid()}_{next(_numbers)}"
+        self._execute("CREATE DATABASE {} TEMPLATE {}", name, template)
+        return name
 
     def _execute(self, statement: str, *names: str) -> None:
         self._db.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]

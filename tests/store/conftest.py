@@ -26,14 +26,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture
 def new_database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], str]]:
-    """Makes empty databases: their URLs."""
+    """Makes empty databases, one after the other: their URLs. The one before is to be closed."""
     if request.param == "sqlite":
         numbers = count(1)
         yield lambda: f"sqlite:///{tmp_path / f'gateway{next(numbers)}.db'}"
         return
     databases: Databases = request.getfixturevalue("databases")
-    yield databases.make
-    databases.drop()
+
+    def make() -> str:
+        databases.take_back()
+        return databases.make()
+
+    yield make
+    databases.take_back()
 
 
 @pytest.fixture
