@@ -190,6 +190,7 @@ class Gateway:
             if self.delivers:
                 await self._recall_destinations()
                 await self.dispatcher.start()
+                self.store.hear(self.dispatcher.wake)
             self.reloader.start()
             self.pruner.start()
             if self.shadow_reloader is not None and self.receives:

@@ -23,6 +23,7 @@ from pathlib import Path
 
 import psycopg
 from psycopg import sql
+from psycopg.conninfo import conninfo_to_dict
 
 from gateway.store import open_store
 
@@ -130,7 +131,7 @@ class Databases:
                     building = f"{TEMPLATE}_new"
                     self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", building)
                     self._execute("CREATE DATABASE {} TEMPLATE template0", building)
-                    asyncio.run(_migrated(url_to(self._server, building)))
+                    asyncio.run(migrated(url_to(self._server, building)))
                     self._execute("ALTER DATABASE {} RENAME TO {}", building, TEMPLATE)
             finally:
                 db.execute("SELECT pg_advisory_unlock(7)")
@@ -144,6 +145,10 @@ class Databases:
     def bare(self) -> str:
         """The address of one without the schema, to be dropped afterwards."""
         return url_to(self._server, self._create("template0"))
+
+    def drop(self, url: str) -> None:
+        """Take one away."""
+        self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", str(conninfo_to_dict(url)["dbname"]))
 
     def take_back(self) -> None:
         """What was made may be used again, emptied."""
@@ -174,7 +179,7 @@ class Databases:
         self._db.execute(sql.SQL(statement).format(*map(sql.Identifier, names)))  # type: ignore[arg-type]
 
 
-async def _migrated(url: str) -> None:
+async def migrated(url: str) -> None:
     store = open_store(url, identify_gap=timedelta(0))
     await store.open()
     await store.close()

@@ -12,7 +12,7 @@ A backend keeps these promises, and one conformance suite (``tests/store``) hold
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Generic, Protocol, TypeVar
@@ -453,6 +453,15 @@ class Store(Protocol):
 
     async def close(self) -> None:
         """Finish what was begun, then disconnect. Idempotent."""
+
+    def hear(self, due: Callable[[frozenset[str]], None]) -> None:
+        """Call ``due`` with the names of destinations that other processes write commands for, as long as the store is
+        open; it must be quick and not raise. Some may go unheard: who must not miss any looks from time to time.
+
+        SQLite has one serving process and hears nobody.
+
+        :raises StoreUnavailable: the store is closed.
+        """
 
     async def check(self) -> None:
         """Return if a webhook could be stored now. For readiness.

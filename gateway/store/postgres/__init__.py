@@ -82,6 +82,7 @@ from gateway.store.postgres.reception import write_arrivals
 from gateway.store.postgres.retranslation import retranslate
 from gateway.store.postgres.rows import day_of
 from gateway.store.postgres.statements import Connection, run
+from gateway.store.postgres.waking import Waker
 from gateway.store.quarantines import Release, kept_of, stays_of
 from gateway.store.replayed import ReplayNoted
 from gateway.store.rows import MICROSECOND, micros
@@ -104,6 +105,7 @@ class _Connections(msgspec.Struct, frozen=True, kw_only=True):
     delivery: Writer
     house: Writer
     reader: Reader
+    waker: Waker
     lease: str
     """How every lease begins that this store gives."""
 
@@ -150,6 +152,7 @@ class PostgresStore:
             delivery=Writer(self._connect, self._name),
             house=Writer(self._connect, self._name),
             reader=reader,
+            waker=Waker(self._connect),
             lease=secrets.token_hex(8),
         )
 
@@ -162,9 +165,13 @@ class PostgresStore:
 
     async def _close(self, connections: _Connections) -> None:
         await connections.reader.close()
+        await connections.waker.close()
         for writer in (connections.intake, connections.delivery, connections.house):
             await writer.close()
         self._connections = None
+
+    def hear(self, due: Callable[[frozenset[str]], None]) -> None:
+        self._open().waker.hear(due)
 
     async def check(self) -> None:
         connections = self._open()
@@ -185,12 +192,14 @@ class PostgresStore:
 
     async def receive(self, reception: Reception) -> Receipt:
         arrival = arrival_of(reception)
-        return await self._open().intake.submit(self._write_arrivals, arrival, size=arrival.size, bounded=True)
+        receiving = self._open().intake.submit(self._write_arrivals, arrival, size=arrival.size, bounded=True)
+        return await self._told(receiving, arrival)
 
     async def retranslate(self, reception: Reception, *, now: datetime) -> Retranslation:
         arrival = arrival_of(reception)
         again = Again(arrival=arrival, now=now)
-        return await self._open().intake.submit(self._retranslate, again, size=arrival.size, bounded=True)
+        translating = self._open().intake.submit(self._retranslate, again, size=arrival.size, bounded=True)
+        return await self._told(translating, arrival)
 
     async def note_fetching(
         self,
@@ -282,7 +291,8 @@ class PostgresStore:
         arrival = None if reception is None else arrival_of(reception)
         release = Release(id=id, arrival=arrival)
         size = 0 if arrival is None else arrival.size
-        return await self._open().intake.submit(self._release, release, size=size, bounded=True)
+        releasing = self._open().intake.submit(self._release, release, size=size, bounded=True)
+        return await self._told(releasing, arrival)
 
     async def key(self, name: str) -> bytes:
         return await self._open().intake.submit(_key, name)
@@ -343,7 +353,10 @@ class PostgresStore:
         self, act: Act, ids: Sequence[str], *, now: datetime, skip: bool = False, priority: int | None = None
     ) -> Acted:
         asked = Asked(act=act, ids=tuple(dict.fromkeys(ids)), now=now, skip=skip, priority=priority)
-        return await self._open().delivery.submit(self._act, asked)
+        connections = self._open()
+        acted: Acted = await connections.delivery.submit(self._act, asked)
+        connections.waker.tell({one.destination for one in acted.done})
+        return acted
 
     async def next_due(self, destination: str, *, paused: bool = False) -> datetime | None:
         return await self._open().reader.read(claims.next_due, destination, paused)
@@ -448,6 +461,19 @@ class PostgresStore:
         self, filter: ShadowFilter, *, limit: int = 50, cursor: str | None = None
     ) -> Page[ShadowDifference]:
         return await self._open().reader.read(shadows.list_differences, filter, limit=limit, cursor=cursor)
+
+    def _told(self, committing: asyncio.Future[T], arrival: Arrival | None) -> asyncio.Future[T]:
+        """Other gateways hear of the commands when they are committed, whether or not the caller waits for it."""
+        waker = self._open().waker
+        destinations = {planned.command.destination for planned in arrival.commands} if arrival is not None else set()
+
+        def tell(done: asyncio.Future[T]) -> None:
+            if not done.cancelled() and done.exception() is None:
+                waker.tell(destinations)
+
+        if destinations:
+            committing.add_done_callback(tell)
+        return committing
 
     def _open(self) -> _Connections:
         if self._connections is None:

@@ -176,10 +176,11 @@ class Writer:
                 db = await self._connected()
                 if self._prepare is not None:
                     await self._prepare(db, [operation.item for operation in group])
-                async with db.pipeline():
+                async with db.pipeline() as pipeline:
                     await db.execute("BEGIN")
                     await db.execute(_SETTLE)
                     settled = await self._run(db, group)
+                    await pipeline.sync()  # whatever fails has failed before the commit is asked for
                     committing = True
                     await db.execute("COMMIT")
             except Exception as error:  # whatever it is, it belongs to the operation that brought it

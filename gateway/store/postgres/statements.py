@@ -7,11 +7,12 @@ cheaper than text.
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, AsyncCursor
 
 from gateway.store.quarantines import QUARANTINE_COLUMNS
 from gateway.store.replayed import REPLAY_COLUMNS
@@ -75,26 +76,40 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 async def fetch(db: Connection, query: str, parameters: Parameters = ()) -> list[Row]:
     """The rows of a query."""
-    cursor = db.cursor(binary=True)
-    await cursor.execute(query, parameters)
-    return await cursor.fetchall()
+    return await (await _execute(db, query, parameters)).fetchall()
 
 
 async def fetch_one(db: Connection, query: str, parameters: Parameters = ()) -> Row | None:
     """The first row of a query."""
-    cursor = db.cursor(binary=True)
-    await cursor.execute(query, parameters)
-    row: Row | None = await cursor.fetchone()
+    row: Row | None = await (await _execute(db, query, parameters)).fetchone()
     return row
 
 
 async def fetch_each(db: Connection, queries: Sequence[tuple[str, Parameters]]) -> list[list[Row]]:
     """The rows of several queries; in a pipeline they are on their way together."""
-    cursors = []
-    for query, parameters in queries:
-        cursors.append(db.cursor(binary=True))
-        await cursors[-1].execute(query, parameters)
+    cursors = [await _execute(db, query, parameters) for query, parameters in queries]
     return [await cursor.fetchall() for cursor in cursors]
+
+
+async def _execute(db: Connection, statement: str, parameters: Parameters) -> AsyncCursor[Any]:
+    cursor = db.cursor(binary=True)
+    await cursor.execute(statement, parameters)
+    if db.pgconn.pipeline_status:
+        await _all_sent(db)
+    return cursor
+
+
+async def _all_sent(db: Connection) -> None:
+    """Send what libpq still holds. psycopg (3.3) sends as much as the socket takes, and may then wait for an answer to
+    what the server has not had."""
+    loop = asyncio.get_running_loop()
+    while db.pgconn.flush():
+        writable = asyncio.Event()
+        loop.add_writer(db.fileno(), writable.set)
+        try:
+            await writable.wait()
+        finally:
+            loop.remove_writer(db.fileno())
 
 
 async def ask(db: Connection, query: str, rows: Sequence[Row]) -> list[Row]:
@@ -104,14 +119,13 @@ async def ask(db: Connection, query: str, rows: Sequence[Row]) -> list[Row]:
 
 async def run(db: Connection, statement: str, parameters: Parameters = ()) -> None:
     """Execute a statement. In a pipeline it goes with what comes after it, and an error of it comes there."""
-    await db.cursor(binary=True).execute(statement, parameters)
+    await _execute(db, statement, parameters)
 
 
 async def touched(db: Connection, statement: str, parameters: Parameters = ()) -> int:
     """Execute a statement; how many rows it touched."""
-    cursor = db.cursor(binary=True)
     async with db.pipeline():
-        await cursor.execute(statement, parameters)
+        cursor = await _execute(db, statement, parameters)
     return cursor.rowcount
 
 

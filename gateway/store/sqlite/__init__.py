@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import secrets
 import sqlite3
-from collections.abc import Awaitable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -159,6 +159,9 @@ class SQLiteStore:
         if connections.lock is not None:
             connections.lock.release()
         self._connections = None
+
+    def hear(self, due: Callable[[frozenset[str]], None]) -> None:
+        self._open()
 
     async def check(self) -> None:
         connections = self._open()
