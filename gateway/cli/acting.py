@@ -26,6 +26,8 @@ def _acting(command: Callable[..., Any]) -> Callable[..., Any]:
             "--since", metavar="MOMENT", help="Only those made from this moment on: 2026-01-05T10:00:00Z, 2h."
         ),
         click.option("--user", metavar="ID", help="Only those of this customer (userId)."),
+        click.option("--rules-version", metavar="VERSION", help="Only those of this version of the rules."),
+        click.option("--type", metavar="TYPE", help="Only those of webhooks of this event type."),
         click.option("--webhook", metavar="ID", help="Only those of this webhook."),
         click.option("--command", metavar="NAME", help="Only send_email, start_journey, identify, track ..."),
         click.option("--destination", metavar="NAME", help="Only those for this destination."),
@@ -38,7 +40,7 @@ def _acting(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command()
+@click.command(short_help="Send commands again.")
 @_acting
 def retry(**options: Any) -> None:
     """Send commands again that are held, have failed or have an unknown outcome, by their IDs or by a filter.
@@ -53,7 +55,7 @@ def retry(**options: Any) -> None:
     _act("retry", options)
 
 
-@click.command()
+@click.command(short_help="Drop commands that have not left or did not arrive.")
 @_acting
 def cancel(**options: Any) -> None:
     """Drop commands that have not left, are held, have failed or have an unknown outcome, by their IDs or by a filter.
@@ -66,7 +68,7 @@ def cancel(**options: Any) -> None:
     _act("cancel", options)
 
 
-@click.command()
+@click.command(short_help="Say what became of commands that are held or unknown.")
 @_acting
 @click.option(
     "--delivered/--not-delivered",

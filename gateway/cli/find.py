@@ -12,7 +12,7 @@ from gateway.cli.reading import problem_line, reason_of
 from gateway.cli.short_ids import short_ids
 
 
-@click.command()
+@click.command(short_help="One story for an order, a customer or an event id.")
 @click.argument("text")
 @click.option("--since", metavar="MOMENT", help="Only in what was received from this moment on: 2h, 2026-01-05.")
 @click.option("--depth", metavar="N", help="Look through so many webhooks, the newest first [100000].")

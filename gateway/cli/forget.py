@@ -21,7 +21,7 @@ _WORDS = {
 }
 
 
-@click.command()
+@click.command(short_help="Erase one person, and print the proof.")
 @click.argument("user")
 @click.option("--also", multiple=True, metavar="TEXT", help="What else names the person: an e-mail address, a phone.")
 @click.option("--yes", is_flag=True, help="Don't ask.")
@@ -65,7 +65,10 @@ def forget(
 def _show(view: View) -> None:
     verb = "would erase" if view["dry_run"] else "erased"
     click.echo(f"{verb} {printable(view['user'])}, {local_time(view['at'])} {zone_name()}")
-    click.echo(f"  looked for   {printable(', '.join(view['texts'])) or 'commands to this customer only'}")
+    if view["texts"]:
+        click.echo(f"  looked for   {printable(', '.join(view['texts']))}")
+    if view["user"] not in view["texts"]:
+        click.echo(f"  not looked for in payloads: {printable(view['user'])}, which is too short", err=True)
     for name, words in _WORDS.items():
         if not view["dry_run"] or name in ("webhooks", "commands"):
             click.echo(f"  {view[name]:>11,}  {words}")

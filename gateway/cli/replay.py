@@ -62,7 +62,7 @@ def _which(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-@click.command()
+@click.command(short_help="Run today's rules again over stored webhooks.")
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @_which
 @click.option(

@@ -13,7 +13,7 @@ from gateway.cli.short_ids import short_ids
 _KINDS = {"appears": "green", "vanishes": "red", "changes": "yellow"}
 
 
-@click.command()
+@click.command(short_help="What shadow rules would have done otherwise.")
 @click.option("--candidate", metavar="VERSION", help="Only under this version of the shadow rules.")
 @click.option("--source", metavar="NAME", help="Only those of this source.")
 @click.option("--rule", metavar="ID", help="Only those of this rule.")

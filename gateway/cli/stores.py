@@ -17,7 +17,7 @@ from gateway.settings import Settings
 _SQLITE = "sqlite:///"
 
 
-@click.command()
+@click.command(short_help="Copy the store, also while it is served.")
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.option("--store", metavar="URL", help="The store [GATEWAY_STORE].")
 @json_option
@@ -51,7 +51,7 @@ def backup(file: Path, store: str | None, as_json: bool) -> None:
         click.echo(f"{file}: {size:,} bytes, checked; it holds customers' data")
 
 
-@click.command()
+@click.command(short_help="Say what the store holds.")
 @click.option("--store", metavar="URL", help="The store [GATEWAY_STORE].")
 @json_option
 def inspect(store: str | None, as_json: bool) -> None:
