@@ -35,6 +35,8 @@ def named_parts(template: str | None, path: str) -> dict[str, str] | None:
     behind ``/hooks/{source}/``, still percent-encoded, so that an encoded slash does not part it. A named part is
     never empty; one slash at the end is allowed.
     """
+    if not template and not path:
+        return {}
     path = path.removesuffix("/")
     wanted = template.strip("/").split("/") if template else []
     given = path.split("/") if path else []

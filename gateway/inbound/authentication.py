@@ -134,6 +134,8 @@ def sign(
 def redact_headers(headers: tuple[tuple[str, str], ...], scheme: Scheme) -> tuple[tuple[str, str], ...]:
     """Headers as they may be stored: static credentials are replaced, signatures (good for one body only) stay."""
     secret = secret_headers(scheme)
+    if secret.isdisjoint([name for name, _ in headers]):
+        return headers
     return tuple([(name, REDACTED if name in secret else value) for name, value in headers])
 
 

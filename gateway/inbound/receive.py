@@ -261,7 +261,9 @@ class Receiver:
             records=(record_of(reception, receipt),),
             destinations=() if receipt.duplicate else {command.destination for command in reception.commands},
             receptions=() if receipt.duplicate else (reception,),
-            answer=answer_to(source, read, receipt, parts=parts, event_type=reception.webhook.event_type),
+            answer=None
+            if source.respond is None
+            else answer_to(source, read, receipt, parts=parts, event_type=reception.webhook.event_type),
         )
 
     async def _receive_batch(self, source: Source, read: Taken, parts: Mapping[str, str], now: datetime) -> _Done:

@@ -134,10 +134,10 @@ def user_id(value: Any) -> str | None:
 
     Accepts text and whole or decimal numbers; refuses what a broken sender writes for nobody (:data:`NOT_A_USER`).
     """
+    if type(value) is int:
+        return str(value) if value else None
     if isinstance(value, str):
         text = value
-    elif isinstance(value, int) and not isinstance(value, bool):
-        text = str(value)
     elif isinstance(value, Decimal):
         text = format(value, "f")
     else:

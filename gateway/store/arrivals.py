@@ -98,7 +98,7 @@ def arrival_of(reception: Reception) -> Arrival:
         if webhook.state is WebhookState.FETCHING
         else (webhook.rules_version, webhook.source, webhook.matched),
         fetching=None if reception.fetching is None else row_of(webhook.id, reception.fetching),
-        size=1024 + len(webhook.body) + sum(512 + len(command.body) for command in reception.commands),
+        size=1024 + len(webhook.body) + sum([512 + len(command.body) for command in reception.commands]),
     )
 
 
@@ -189,7 +189,7 @@ def in_order(arrivals: Sequence[Arrival]) -> Iterator[list[Arrival]]:
     """Groups that may be written at once: whoever names or cancels comes after all before it, and alone."""
     group: list[Arrival] = []
     for arrival in arrivals:
-        if arrival.cancellations or any(planned.command.name is not None for planned in arrival.commands):
+        if arrival.cancellations or any([planned.command.name is not None for planned in arrival.commands]):  # noqa: C419
             if group:
                 yield group
             yield [arrival]
