@@ -36,6 +36,7 @@ from gateway.delivery import (
 from gateway.errors import StoreError
 from gateway.inbound import fetch, quarantine
 from gateway.inbound.received import Received
+from gateway.inbound.trials import Cause
 from gateway.inbound.visits import VisitMade
 from gateway.model import CommandState
 from gateway.pruning import PruneMade
@@ -58,6 +59,8 @@ class Telemetry:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._unlogged: dict[str, int] = {}
+        """By source: failures of authentication that no line tells of yet."""
         self._counted: dict[tuple[Counter, tuple[str, ...]], int] = {}
         """Counter and labels of what this turn of the event loop counts."""
         self._received = Counter(
@@ -202,8 +205,10 @@ class Telemetry:
         if record.answer == "challenge":
             _log.info("%s: a challenge was answered", record.source, extra={"fields": {"source": record.source}})
         if record.reason is not None:
-            # Anybody can ask for what is not there; that is worth no line.
-            level = logging.DEBUG if record.status in (404, 405) else logging.WARNING
+            # Anybody can ask for what is not there; that is worth no line. What failed authentication gets one when it
+            # was looked into.
+            silent = record.status in (404, 405) or (record.status == 401 and record.webhook_id != "")
+            level = logging.DEBUG if silent else logging.WARNING
             _log.log(
                 logging.ERROR if record.status >= 500 and record.answer != "overloaded" else level,
                 "%s: %s: %s",
@@ -359,13 +364,17 @@ class Telemetry:
     def quarantine(self, record: quarantine.Record) -> None:
         """A request that failed authentication was looked into; or some of them were written, or could not be."""
         match record:
-            case quarantine.RefusedDiagnosed(source=source, id=id, diagnosis=diagnosis):
+            case quarantine.RefusedDiagnosed(source=source, id=id, reason=reason, diagnosis=diagnosis):
                 self._count(self._unauthentic, source, diagnosis.cause)
-                if diagnosis.findings:
-                    fields = {"source": source, "webhook": id, "cause": diagnosis.cause.value}
-                    _log.warning(
-                        "%s: authentication: %s", source, "; ".join(diagnosis.findings), extra={"fields": fields}
-                    )
+                if diagnosis.cause is Cause.UNDIAGNOSED:
+                    # A line for each would let strangers fill the disk.
+                    self._unlogged[source] = self._unlogged.get(source, 0) + 1
+                    return
+                before = self._unlogged.pop(source, 0)
+                more = f" ({before:,} before it failed and were not looked into)" if before else ""
+                fields = {"source": source, "status": 401, "cause": diagnosis.cause.value, "webhook": id}
+                told = "; ".join((reason, *diagnosis.findings))
+                _log.warning("%s: authentication_failed: %s%s", source, told, more, extra={"fields": fields})
             case quarantine.QuarantineWritten(lost=lost, error=error):
                 if error is not None:
                     self.store_failed("quarantine")

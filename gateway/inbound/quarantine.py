@@ -86,6 +86,8 @@ class RefusedDiagnosed(msgspec.Struct, frozen=True, kw_only=True):
 
     source: str
     id: str
+    reason: str
+    """What the verification said."""
     diagnosis: Diagnosis
 
 
@@ -128,6 +130,8 @@ class Quarantine:
         self._allowed, self._published = allowed, published
         self._emit, self._now, self.pause = emit, now, pause
         self._rates = Rates()
+        self._last: dict[str, tuple[str, ...]] = {}
+        """By source: what was found last."""
         self._key: bytes | None = None
         self._waiting: dict[str, _Waiting] = {}
         self._count = self._bytes = self._lost = 0
@@ -162,7 +166,9 @@ class Quarantine:
     async def take(self, refused: Refused) -> None:
         """Look into a request and keep it. Its sender was answered."""
         diagnosis = await self._diagnosis(refused)
-        self._emit(RefusedDiagnosed(source=refused.source.name, id=refused.id, diagnosis=diagnosis))
+        self._emit(
+            RefusedDiagnosed(source=refused.source.name, id=refused.id, reason=refused.reason, diagnosis=diagnosis)
+        )
         if self._key is not None:
             self._add(self._quarantined(refused, diagnosis, self._key))
 
@@ -170,10 +176,12 @@ class Quarantine:
         # The rate of all is looked at first: a token of the source's own is not spent where there is none for all.
         name = refused.source.name
         if self._rates.lack("", ALL_DIAGNOSES) or self._rates.wait(name, DIAGNOSES):
-            return Diagnosis(cause=Cause.UNDIAGNOSED)
+            last = "; ".join(self._last.get(name, ()))
+            told = f"; of the last one that was: {last}" if last else ""
+            return Diagnosis(cause=Cause.UNDIAGNOSED, findings=(f"too many failed at once to look into each{told}",))
         self._rates.wait("", ALL_DIAGNOSES)
         try:
-            return await asyncio.to_thread(
+            found = await asyncio.to_thread(
                 diagnosed,
                 refused,
                 self._ruleset(),
@@ -185,6 +193,8 @@ class Quarantine:
             # A defect of the debugger: the request is kept all the same.
             _log.exception("%s: a failed authentication could not be looked into", name)
             return Diagnosis(cause=Cause.UNDIAGNOSED)
+        self._last[name] = found.findings
+        return found
 
     def _quarantined(self, refused: Refused, diagnosis: Diagnosis, key: bytes) -> Quarantined:
         source = refused.source

@@ -17,6 +17,7 @@ from starlette.applications import Starlette
 
 from gateway.inbound import quarantine
 from gateway.inbound.quarantine import Allowed
+from gateway.inbound.rates import Rates
 from gateway.model import Webhook, WebhookState
 from gateway.store import CommandFilter, WebhookFilter
 from gateway.store.sqlite import SQLiteStore
@@ -177,7 +178,8 @@ async def test_it_is_told_to_the_operator(tmp_path: Path, caplog: pytest.LogCapt
         assert view["trace"] == []
         assert "no rule sees it" in view["trace_missing"]
         assert (await client.get("/api/webhooks", headers=shop.bearer())).json()["items"] == []
-    assert "shop: authentication: it matches with SHOP_SECRET_OLD" in caplog.text
+    assert "shop: authentication_failed: the signature in header X-Shop-Signature does not match" in caplog.text
+    assert "; it matches with SHOP_SECRET_OLD" in caplog.text
     for secret in (shop.SECRET, "the-old-one", shop.signature(body)):
         assert secret not in caplog.text
 
@@ -279,15 +281,23 @@ async def test_a_store_that_fails_loses_them_and_says_so(tmp_path: Path, caplog:
     assert "quarantine: 1 requests could not be kept" in caplog.text
 
 
-async def test_what_is_wrong_is_looked_into_at_a_limited_rate(tmp_path: Path) -> None:
-    async with serving(tmp_path) as (app, client):
-        for _ in range(40):
+async def test_what_is_wrong_is_looked_into_and_logged_at_a_limited_rate(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(tmp_path, pause=3600) as (app, client):
+        gateway = shop.gateway_of(app)
+        gateway.quarantine._rates = Rates(clock=lambda: 0.0)  # no token comes back
+        for number in range(1, 41):
             await client.post("/hooks/shop", content=b"{}")
-        await shop.gateway_of(app).quarantine.stop()
-        causes = {(one.source, one.cause): one.count for one in await shop.gateway_of(app).store.quarantine_counts()}
-        assert sum(causes.values()) == 40
-        assert causes["shop", "absent"] >= 4
-        assert causes["shop", "undiagnosed"] > 0
+            await waits(app, number)
+        await gateway.quarantine.stop()
+        causes = {one.cause: one.count for one in await gateway.store.quarantine_counts()}
+        looked_into = int(2 * quarantine.DIAGNOSES)
+        assert causes == {"absent": looked_into, "undiagnosed": 40 - looked_into}
+        newest = await gateway.store.quarantined((await kept(app))[0].id)
+        assert "of the last one that was: no header looks like a signature" in newest.findings[0]
+    lines = [record for record in caplog.records if "authentication_failed" in record.getMessage()]
+    assert len([record for record in lines if record.levelname == "WARNING"]) == looked_into
 
 
 # -- what is not written ------------------------------------------------------------------------------------------
