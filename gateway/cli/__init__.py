@@ -33,7 +33,7 @@ from gateway.cli.send import send
 from gateway.cli.serve import serve
 from gateway.cli.shadow import shadow
 from gateway.cli.status import status
-from gateway.cli.stores import backup, inspect
+from gateway.cli.stores import backup, inspect, migrate
 from gateway.cli.versions import rules
 
 
@@ -84,6 +84,7 @@ for _command in (
     forget,
     backup,
     inspect,
+    migrate,
     move,
     reference,
 ):

@@ -16,7 +16,6 @@ from itertools import count
 from typing import Any, TypeVar
 
 import msgspec
-import psycopg
 
 from gateway.errors import StoreUnavailable
 from gateway.model import Attempt, Command, CommandState, Fetching, RulesVersion, Webhook, WebhookState
@@ -75,8 +74,7 @@ from gateway.store.postgres import (
     versions,
 )
 from gateway.store.postgres.commit import Writer
-from gateway.store.postgres.database import address_of, connect, migrate, name_of, refuse_unmoved
-from gateway.store.postgres.errors import unavailable
+from gateway.store.postgres.database import address_of, connect, connected, migrate, name_of, refuse_unmoved
 from gateway.store.postgres.reader import Reader
 from gateway.store.postgres.reception import write_arrivals
 from gateway.store.postgres.retranslation import retranslate
@@ -136,15 +134,11 @@ class PostgresStore:
         if self._connections is not None:
             raise StoreUnavailable(f"{self._name}: is open already")
         self._closing = None
-        try:
-            db = await self._connect()
-            async with db:
-                await migrate(db, self._name)
-                if serving:
-                    await refuse_unmoved(db, self._name)
-                self._parts = await parts.existing(db)
-        except (psycopg.Error, OSError) as error:
-            raise unavailable(self._name, error) from error
+        async with connected(self._address, self._name) as db:
+            await migrate(db, self._name)
+            if serving:
+                await refuse_unmoved(db, self._name)
+            self._parts = await parts.existing(db)
         reader = Reader(self._address, self._name)
         await reader.open()
         self._connections = _Connections(

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import psycopg
 from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from gateway.errors import SchemaTooNew, SettingsError, StoreMoved, StoreUnavailable
+from gateway.store.postgres.errors import unavailable
 from gateway.store.postgres.parts import LOCK
 from gateway.store.postgres.statements import Connection, fetch_one
 
@@ -49,20 +53,35 @@ def name_of(url: str) -> str:
     return re.sub(r"//[^/]*@", "//", url.split("?", 1)[0])
 
 
+@contextlib.asynccontextmanager
+async def connected(address: str, name: str) -> AsyncIterator[Connection]:
+    """A connection for a while.
+
+    :raises StoreUnavailable: the server can't be reached, or was lost.
+    """
+    try:
+        db = await connect(address)
+        async with db:
+            yield db
+    except (psycopg.Error, OSError) as error:
+        raise unavailable(name, error) from error
+
+
 async def connect(address: str) -> Connection:
     """A connection without transactions of its making."""
     return await AsyncConnection.connect(address, autocommit=True)
 
 
-async def migrate(db: Connection, name: str) -> None:
+async def migrate(db: Connection, name: str) -> tuple[int, int]:
     """Apply the migrations that the database lacks, all in one transaction; gateways that start together take turns.
 
+    :return: how many the database had, and has now.
     :raises SchemaTooNew: the database has more than this gateway knows.
     """
     migrations = sorted(MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.sql"))
     known = len(migrations)
     if await _version(db) == known:
-        return
+        return known, known
     async with db.transaction():
         await db.execute(_LOCK, [LOCK])
         found = await _version(db)
@@ -77,6 +96,7 @@ async def migrate(db: Connection, name: str) -> None:
                 await db.execute("UPDATE gateway_schema SET version = %s", [number])
             except Exception as error:
                 raise StoreUnavailable(f"{name}: {migration.name} can't be applied: {error}") from error
+    return found, known
 
 
 async def refuse_unmoved(db: Connection, name: str) -> None:

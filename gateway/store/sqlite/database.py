@@ -67,13 +67,15 @@ def _settle(db: sqlite3.Connection) -> None:
                 time.sleep(0.005)
 
 
-def migrate(db: sqlite3.Connection, path: Path) -> None:
+def migrate(db: sqlite3.Connection, path: Path) -> tuple[int, int]:
     """Apply the migrations that the file lacks, each in one transaction with the number that says so.
 
+    :return: how many the file had, and has now.
     :raises SchemaTooNew: the file has more than this gateway knows.
     """
     migrations = sorted(MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.sql"))
     known = len(migrations)
+    before = _version(db)
     while (found := _version(db)) != known:
         if found > known:
             raise SchemaTooNew(
@@ -91,6 +93,7 @@ def migrate(db: sqlite3.Connection, path: Path) -> None:
             if db.in_transaction:
                 db.execute("ROLLBACK")
             raise StoreUnavailable(f"{path}: {migrations[found].name} can't be applied: {error}") from error
+    return before, known
 
 
 def refuse_moved(db: sqlite3.Connection, path: Path) -> None:
