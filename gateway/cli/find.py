@@ -50,8 +50,9 @@ def find(
 
 def _lines(view: View) -> Iterable[str]:
     if not view["found"]:
-        arrived = "was refused, and is in quarantine" if view["quarantined"] else "never arrived"
-        yield f"{printable(view['text'])}: {click.style(arrived, bold=True)}{_as_far(view)}"
+        arrived = "arrived, and was refused" if view["quarantined"] else "never arrived"
+        how_far = "" if view["quarantined"] else _as_far(view)
+        yield f"{printable(view['text'])}: {click.style(arrived, bold=True)}{how_far}"
         yield _looked(view)
     for found in view["found"]:
         yield from _story(found)

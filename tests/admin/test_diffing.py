@@ -9,9 +9,9 @@ import pytest
 from gateway.admin import diffing
 from gateway.intilery.sandbox import Faults
 from tests import shop
-from tests.admin.test_replaying import CORRECTED, Shop, here
+from tests.admin.test_replaying import CORRECTED, Shop, here, store_setting
 
-__all__ = ["here"]  # a fixture
+__all__ = ["here", "store_setting"]  # fixtures
 
 CHANGED = CORRECTED.replace("total: $.total}", "total: $.total, vat: true}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from gateway.model import CommandState
 from gateway.rules import load
 from gateway.store import CommandFilter
 from tests import shop
+from tests.postgres import Databases
 from tests.servers import running
 
 
@@ -71,11 +72,23 @@ class Shop:
         return await commands()
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def store_setting(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """The setting of an empty store; of SQLite it is that of the shop."""
+    if request.param == "sqlite":
+        yield {}
+        return
+    databases: Databases = request.getfixturevalue("databases")
+    databases.take_back()
+    yield {"GATEWAY_STORE": databases.make()}
+    databases.take_back()
+
+
 @pytest.fixture
-async def here(tmp_path: Path) -> AsyncIterator[Shop]:
+async def here(tmp_path: Path, store_setting: dict[str, str]) -> AsyncIterator[Shop]:
     intilery = create_sandbox(identify_delay=0.0)
     async with running(intilery) as there:
-        app = shop.shop_app(tmp_path, intilery=there, GATEWAY_RELOAD="off")
+        app = shop.shop_app(tmp_path, intilery=there, GATEWAY_RELOAD="off", **store_setting)
         async with running(app) as url, httpx.AsyncClient(base_url=url) as http:
             yield Shop(app, tmp_path / "rules", http, intilery.state.sandbox)
 
