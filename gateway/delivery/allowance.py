@@ -6,11 +6,15 @@ together they stay below what the address takes. Sends, probes and lookups all c
 
 A lane takes what it needs before it claims, and gives back what it did not use: so two lanes never claim for the same
 token, and whoever asked first is first.
+
+Where several processes deliver from one store, each has its part of every allowance. A process that comes in waits
+until the others have seen it and use less; each that sees a new number begins with nothing.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Callable
 
 import msgspec
@@ -34,8 +38,11 @@ class Taken(msgspec.Struct, frozen=True):
 class Allowance:
     """The allowance of one address. ``at_most`` bounds what is in flight, ``monotonic`` gives seconds."""
 
-    def __init__(self, *, at_most: int, monotonic: Callable[[], float]) -> None:
+    def __init__(
+        self, *, at_most: int, monotonic: Callable[[], float], sharers: int = 1, not_before: float = -math.inf
+    ) -> None:
         self._at_most, self._monotonic = at_most, monotonic
+        self._sharers, self._not_before = sharers, not_before
         self._limits: dict[str, tuple[float, int]] = {}
         """By destination: rate and burst, as it names them."""
         self._bucket = pacing.opened(rate=1.0, burst=1, in_flight=0, now=monotonic())
@@ -56,13 +63,23 @@ class Allowance:
         if self._limits.pop(name, None) is not None and self._limits:
             self._open()
 
+    def share(self, sharers: int, *, not_before: float) -> None:
+        """So many processes share the address from now on; nothing leaves before this moment."""
+        self._sharers, self._not_before = sharers, not_before
+        if self._limits:
+            self._open()
+
     def _open(self) -> None:
-        rate = min(rate for rate, _ in self._limits.values())
-        burst = min(burst for _, burst in self._limits.values())
+        rate = min(rate for rate, _ in self._limits.values()) / self._sharers
+        burst = max(1, min(burst for _, burst in self._limits.values()) // self._sharers)
         self._most = pacing.concurrency(burst, self._at_most)
         self._era += 1
         self._bucket = pacing.opened(
-            rate=rate, burst=burst, in_flight=self._most + BESIDES * len(self._limits), now=self._monotonic()
+            rate=rate,
+            burst=burst,
+            in_flight=self._most + BESIDES * len(self._limits),
+            now=self._monotonic(),
+            not_before=self._not_before,
         )
 
     @property
@@ -136,6 +153,17 @@ class Allowances:
         self._by_address: dict[str, Allowance] = {}
         self._addresses: dict[str, str] = {}
         """By destination: where it was last sent to."""
+        self.sharers = 1
+        """How many processes share them."""
+        self._not_before = -math.inf
+
+    def share(self, sharers: int, *, after: float = 0.0) -> None:
+        """So many processes deliver from now on. ``after`` is for how many seconds nothing may leave yet."""
+        if sharers == self.sharers and not after:
+            return
+        self.sharers, self._not_before = sharers, self._monotonic() + after
+        for allowance in self._by_address.values():
+            allowance.share(sharers, not_before=self._not_before)
 
     def of(self, destination: Destination) -> Allowance:
         """The allowance of a destination's address, within the limits that the destination names now."""
@@ -146,6 +174,11 @@ class Allowances:
         self._addresses[destination.name] = address
         allowance = self._by_address.get(address)
         if allowance is None:
-            allowance = self._by_address[address] = Allowance(at_most=self._at_most, monotonic=self._monotonic)
+            allowance = self._by_address[address] = Allowance(
+                at_most=self._at_most,
+                monotonic=self._monotonic,
+                sharers=self.sharers,
+                not_before=self._not_before,
+            )
         allowance.join(destination)
         return allowance

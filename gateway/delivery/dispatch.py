@@ -8,7 +8,9 @@ it is, an unknown outcome.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
+import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -26,6 +28,10 @@ from gateway.store import Claim, Store
 _SET_BACK = timedelta(seconds=1)
 """A clock that is set back by less does no harm."""
 _NEVER_SET = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+GONE_AFTER = 10
+"""A process that has not said for so many polls that it delivers does so no more: its part of the rates is free."""
 
 
 def _utc_now() -> datetime:
@@ -113,6 +119,7 @@ class Dispatcher:
         self._pauses = Pauses(store, emit=emit, clock=clock)
         self._lanes: dict[str, Lane] = {}
         self._keeping: list[asyncio.Task[None]] = []
+        self._process = secrets.token_hex(8)
         self._running = False
 
     async def start(self) -> None:
@@ -124,6 +131,9 @@ class Dispatcher:
         found = await self._recover()
         waiting = await self._store.unfinished()
         await self._pauses.look()
+        # The others see this process at their next look, and use less from then on.
+        sharers = await self._share()
+        self._allowances.share(sharers, after=2 * self._terms.poll if sharers > 1 else 0.0)
         self._running = True
         self._settle(found, "the gateway stopped while it was sending")
         self.wake({*self._destinations(), *waiting})
@@ -194,6 +204,9 @@ class Dispatcher:
         self._keeping.clear()
         await asyncio.gather(*(lane.ended(deadline=deadline) for lane in lanes))
         await self._pauses.ended()
+        if lanes:
+            with contextlib.suppress(StoreError):  # the others find out by themselves
+                await self._store.sign_off(self._process)
         self._lanes.clear()
 
     def _lane(self, name: str) -> Lane:
@@ -208,14 +221,20 @@ class Dispatcher:
             terms=self._terms,
         )
 
+    async def _share(self) -> int:
+        """How many processes deliver from this store, this one among them."""
+        within = timedelta(seconds=max(GONE_AFTER * self._terms.poll, 1.0))
+        return await self._store.sharers(self._process, now=self._terms.clock(), within=within)
+
     async def _keep_looking(self) -> None:
-        """See what others pause and resume."""
+        """See who shares the rates, and what others pause and resume."""
         while True:
             await asyncio.sleep(self._terms.poll)
             try:
+                self._allowances.share(await self._share())
                 await self.look_at_pauses()
             except StoreError as error:
-                self._terms.emit(StoreFailed(verb="pauses", message=str(error)))
+                self._terms.emit(StoreFailed(verb="look", message=str(error)))
             except Exception as error:  # it must go on: a person may want to stop something
                 self._terms.emit(Stumbled(where="the pauses", error=error))
 

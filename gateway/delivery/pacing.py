@@ -61,10 +61,11 @@ def concurrency(burst: int, at_most: int) -> int:
     return max(1, min(at_most, burst // 2))
 
 
-def opened(*, rate: float, burst: int, in_flight: int, now: float) -> Bucket:
+def opened(*, rate: float, burst: int, in_flight: int, now: float, not_before: float = -math.inf) -> Bucket:
     """A new, empty bucket for a server with this documented ``rate`` and ``burst``.
 
-    ``in_flight`` is how many requests may be on their way at once; take it from :func:`concurrency`.
+    ``in_flight`` is how many requests may be on their way at once; take it from :func:`concurrency`. No token comes
+    ``not_before``.
 
     :raises ValueError: a rate that is not a positive number, or a burst below 1.
     """
@@ -73,7 +74,7 @@ def opened(*, rate: float, burst: int, in_flight: int, now: float) -> Bucket:
     if burst < 1:
         raise ValueError(f"burst: {burst} requests; allowed: 1 or more")
     own = rate * (1 - MARGIN)
-    return Bucket(rate=own, burst=max(1, burst - in_flight), tokens=0.0, at=now, pace=own)
+    return Bucket(rate=own, burst=max(1, burst - in_flight), tokens=0.0, at=now, pace=own, not_before=not_before)
 
 
 def refilled(bucket: Bucket, now: float) -> Bucket:

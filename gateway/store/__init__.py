@@ -690,6 +690,14 @@ class Store(Protocol):
         """The destinations that have unfinished commands; what waits for an identify counts where that goes. Unlike
         :meth:`backlog` it counts nothing, and costs the same with a million of them."""
 
+    async def sharers(self, process: str, *, now: datetime, within: timedelta) -> int:
+        """Say that ``process`` delivers, and learn how many do: this one, and those that have said so ``within`` this
+        time. Each uses its part of every destination's rate. SQLite has one serving process: 1.
+        """
+
+    async def sign_off(self, process: str) -> None:
+        """``process`` delivers no more: the others may use its part."""
+
     async def pause(self, pause: Pause) -> None:
         """Pause it, for all processes that share the store, until :meth:`resume`. Where it is paused already, ``since``
         stays and the rest is taken over."""

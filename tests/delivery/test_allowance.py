@@ -109,3 +109,34 @@ async def test_two_destinations_of_one_address_draw_no_429_and_neither_starves(t
         # By the time that one is through, the other is nearly through too.
         arrived = [id in half for id in stage.arrived()]
         assert 15 <= sum(arrived[:60]) <= 45
+
+
+def test_processes_that_share_an_address_have_a_part_each():
+    clock = Clock()
+    allowances = Allowances(at_most=64, monotonic=clock)
+    before = allowances.of(destination())
+    clock.now += 3600
+    allowances.share(2)
+    assert before.tokens == 0
+    allowances.of(destination("other", account="acmeuk"))
+    clock.now += 3600
+    assert 49 < before.rate < 50
+    # Of the half of the burst, less what may be in flight.
+    assert before.tokens == allowances.of(destination("other", account="acmeuk")).tokens == 250 - 64 - 2
+    allowances.share(2)
+    assert before.tokens == 250 - 64 - 2
+    allowances.share(1)
+    assert before.tokens == 0
+    assert 99 < before.rate < 100
+
+
+def test_who_comes_in_sends_nothing_until_the_others_know():
+    clock = Clock()
+    allowances = Allowances(at_most=64, monotonic=clock)
+    allowances.share(3, after=2.0)
+    allowance = allowances.of(destination())
+    assert allowance.wait() > 2.0
+    clock.now += 2.0
+    assert allowance.tokens == 0
+    clock.now += 1.0
+    assert allowance.tokens == 33

@@ -461,3 +461,15 @@ async def test_a_day_is_not_dropped_under_who_reads_it(days: tuple[Store, str]) 
         # Receptions go on meanwhile.
         await store.receive(Reception(webhook=webhook()))
     assert (await pruned(store, at=31 * DAY)).webhooks == 2
+
+
+async def test_processes_that_deliver_count_one_another_until_they_leave_or_fall_silent(opened: Opened) -> None:
+    one, other = await opened(), await opened()
+    within = timedelta(seconds=10)
+    assert await one.sharers("one", now=after(0), within=within) == 1
+    assert await other.sharers("other", now=after(1), within=within) == 2
+    assert await one.sharers("one", now=after(2), within=within) == 2
+    assert await one.sharers("one", now=after(11.5), within=within) == 1, "the other is silent for too long"
+    assert await other.sharers("other", now=after(12), within=within) == 2
+    await other.sign_off("other")
+    assert await one.sharers("one", now=after(12), within=within) == 1

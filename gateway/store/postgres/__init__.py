@@ -71,6 +71,7 @@ from gateway.store.postgres import (
     quarantine,
     replays,
     shadows,
+    sharers,
     versions,
 )
 from gateway.store.postgres.commit import Writer
@@ -361,6 +362,12 @@ class PostgresStore:
     async def unfinished(self) -> frozenset[str]:
         return await self._open().reader.read(lists.unfinished)
 
+    async def sharers(self, process: str, *, now: datetime, within: timedelta) -> int:
+        return await self._open().delivery.submit(_say, (process, micros(now), micros(now - within)))
+
+    async def sign_off(self, process: str) -> None:
+        await self._open().delivery.submit(_sign_off, process)
+
     async def pause(self, pause: Pause) -> None:
         await self._open().delivery.submit(_pause, pause)
 
@@ -517,6 +524,8 @@ _erase_rest = _one_by_one(forgetting.erase_rest)
 _begin_replay = _one_by_one(replays.begin)
 _note_replay = _one_by_one(replays.note)
 _note_shadow = _one_by_one(shadows.note)
+_say = _one_by_one(sharers.say)
+_sign_off = _one_by_one(sharers.sign_off)
 _pause = _one_by_one(pauses.pause)
 _resume = _one_by_one(pauses.resume)
 _recover = _one_by_one(claims.recover)

@@ -266,6 +266,12 @@ CREATE TABLE identified (
 );
 CREATE INDEX identified_until ON identified (until);
 
+-- The processes that deliver, each of which says so every second.
+CREATE TABLE sharers (
+    process text PRIMARY KEY,
+    seen_at bigint NOT NULL
+);
+
 -- Whether Intilery showed the messageId of a command of this kind that it is known to have accepted. An address is
 -- where profiles are read.
 CREATE TABLE markers (
