@@ -21,9 +21,11 @@ from gateway.shadow import Shadow, ShadowCompared, ShadowLeftOut, ShadowRecord
 from gateway.store import Reception, ShadowFilter, open_store
 from tests import shop
 from tests.admin.test_replaying import CORRECTED, Shop
+from tests.inbound.test_fetch import API, SHORT, api, serve
 from tests.servers import running
 from tests.store.making import NOW, command, webhook
 
+__all__ = ["api", "serve"]  # fixtures
 CANDIDATE = CORRECTED.replace("total: $.total}", "total: $.total, vat: true}")
 
 
@@ -198,6 +200,31 @@ async def test_what_comes_too_fast_is_left_out_and_counted(tmp_path: Path, monke
     listed = await store.shadow_differences(ShadowFilter())
     assert [item.webhook_id for item in listed.items] == [hook.id for hook in reversed(hooks[2:])]
     await store.close()
+
+
+async def test_a_thin_webhook_is_compared_once_it_was_fetched(tmp_path: Path, api: API, serve: Any) -> None:
+    api.says("/orders/7", {"customer": "c7"})
+    text = "source: thin\nverify: none\n" + SHORT.replace("SHOP/", f"{api.url}/").replace("E-1", "E-2")
+    shop.write_rules(tmp_path / "candidate", rules={"thin.yaml": text})
+    async with serve(SHORT, GATEWAY_SHADOW_RULES=str(tmp_path / "candidate")) as hooks:
+        here = Shadowed(hooks.app, tmp_path, hooks.client, create_sandbox().state.sandbox)
+        await here.runs(version_of(here.candidate))
+        webhook = await hooks.send()
+        await hooks.ended(webhook)
+        [item] = (await here.compared(1))["items"]
+        assert (item["webhook"], item["kind"], item["paths"]) == (webhook, "changes", ["body.assetId"])
+        # A candidate that would have to ask for something else is not compared, and asks nothing.
+        (here.candidate / "thin.yaml").write_text(text.replace("/orders/{{", "/other/{{"), encoding="utf-8")
+        here.gateway.reload()
+        await here.runs(version_of(here.candidate))
+        await hooks.ended(await hooks.send({"id": 7, "again": True}))
+
+        async def left_out() -> bool:
+            metrics = (await here.http.get("/metrics", headers=shop.bearer())).text
+            return 'gateway_shadow_left_out_total{reason="fetch"} 1.0' in metrics
+
+        await shop.until(left_out)
+        assert api.asked == ["GET /orders/7"] * 2
 
 
 async def test_the_command_line_lists_them(here: Shadowed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

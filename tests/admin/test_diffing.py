@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from gateway.admin import diffing
 from gateway.intilery.sandbox import Faults
 from tests import shop
 from tests.admin.test_replaying import CORRECTED, Shop, here, store_setting
+from tests.inbound.test_fetch import API, SHORT, api, serve
 
-__all__ = ["here", "store_setting"]  # fixtures
+__all__ = ["api", "here", "serve", "store_setting"]  # fixtures
 
 CHANGED = CORRECTED.replace("total: $.total}", "total: $.total, vat: true}")
 
@@ -115,6 +117,51 @@ async def test_pages_and_samples_are_bounded(here: Shop, monkeypatch: pytest.Mon
     assert second["next"] is None
     _, some = await ask(here, CHANGED, filter={"type": "orders/fulfilled"})
     assert [item["webhook"] for item in some["items"]] == [parcel]
+
+
+async def diffed(client: httpx.AsyncClient, name: str, text: str) -> Any:
+    body = {"files": {name: text}, "values": True}
+    answer = await client.post("/api/diff", json=body, headers=shop.bearer())
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+async def test_a_thin_webhook_is_compared_with_what_was_fetched(api: API, serve: Any) -> None:
+    api.says("/orders/7", {"customer": "c7"})
+    text = "source: thin\nverify: none\n" + SHORT.replace("SHOP/", f"{api.url}/")
+    async with serve(SHORT) as hooks:
+        await hooks.ended(await hooks.send())
+        same = await diffed(hooks.client, "thin.yaml", text)
+        assert (same["compared"], same["differing"]) == (1, 0)
+        other = await diffed(hooks.client, "thin.yaml", text.replace("E-1", "E-2"))
+        [[found]] = [item["differences"] for item in other["items"]]
+        assert found["changes"] == [{"path": "body.assetId", "was": "E-1", "now": "E-2"}]
+        elsewhere = await diffed(hooks.client, "thin.yaml", text.replace("/orders/{{", "/other/{{"))
+        assert (elsewhere["compared"], elsewhere["not_compared"], elsewhere["items"]) == (0, 1, [])
+        assert api.asked == ["GET /orders/7"], "nothing is asked for a comparison"
+
+
+BATCH = """\
+source: batch
+verify: none
+events: $.events
+rules:
+  - name: Each
+    send_email: {userId: $.user, assetId: A, shop: '$batch.shop'}
+"""
+
+
+async def test_the_elements_of_a_batch_are_compared_with_the_body_around_them(here: Shop) -> None:
+    (here.gateway.settings.rules / "batch.yaml").write_text(BATCH, encoding="utf-8")
+    await here.serve(shop.RULES)
+    body = {"shop": "acme", "events": [{"user": "u1"}, {"user": "u2"}]}
+    assert (await here.http.post("/hooks/batch", json=body)).json()["webhooks"] == 2
+    same = await diffed(here.http, "batch.yaml", BATCH)
+    assert (same["compared"], same["differing"]) == (2, 0)
+    other = await diffed(here.http, "batch.yaml", BATCH.replace("$batch.shop", "$batch.events[0].user"))
+    assert [item["differences"][0]["changes"] for item in other["items"]] == [
+        [{"path": "body.shop", "was": "acme", "now": "u1"}]
+    ] * 2
 
 
 @pytest.mark.parametrize(
