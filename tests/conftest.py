@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -41,3 +42,14 @@ def databases(postgres_server: str) -> Iterator[Databases]:
     made = Databases(postgres_server)
     yield made
     made.close()
+
+
+@pytest.fixture
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The address of an empty store: SQLite, or of the kinds that :data:`tests.postgres.ON_BOTH` names."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        yield f"sqlite:///{tmp_path / 'gateway.db'}"
+        return
+    databases: Databases = request.getfixturevalue("databases")
+    yield databases.make()
+    databases.take_back()

@@ -22,6 +22,7 @@ from itertools import count
 from pathlib import Path
 
 import psycopg
+import pytest
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
@@ -40,6 +41,9 @@ max_wal_size = 256MB
 log_min_messages = fatal
 """
 _numbers = count(1)
+
+ON_BOTH = pytest.mark.parametrize("database", ["sqlite", "postgres"], indirect=True)
+"""Runs a test that asks for ``database`` on each kind of store."""
 
 
 def url_to(server: str, database: str) -> str:

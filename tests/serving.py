@@ -133,14 +133,14 @@ class Serving:
         return httpx.AsyncClient(timeout=PATIENCE, trust_env=False)
 
 
-async def eventually(holds: Callable[[], Awaitable[str | None]]) -> None:
+async def eventually(holds: Callable[[], Awaitable[str | None]], *, patience: float = PATIENCE) -> None:
     """Return once ``holds()`` gives None; else it gives what is still missing, which is the message of the failure."""
     missing: str | None = "never looked"
     try:
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(patience):
             while True:
                 if (missing := await holds()) is None:
                     return
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        raise AssertionError(f"after {PATIENCE:g} s: {missing}") from None
+        raise AssertionError(f"after {patience:g} s: {missing}") from None

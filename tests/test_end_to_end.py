@@ -29,6 +29,7 @@ import pytest
 from gateway.inbound.authentication import scheme_from, sign
 from gateway.intilery.sandbox import Call, Faults, Sandbox, create_sandbox
 from tests import shop
+from tests.postgres import ON_BOTH
 from tests.servers import running
 from tests.serving import PATIENCE, Serving, eventually
 
@@ -264,9 +265,9 @@ class Stage:
 
 
 @pytest.fixture
-def environ(tmp_path: Path) -> dict[str, str]:
+def environ(tmp_path: Path, database: str) -> dict[str, str]:
     return {
-        **shop.environ(tmp_path, GATEWAY_RULES=str(LIBRARY), GATEWAY_GRACE="30s"),
+        **shop.environ(tmp_path, GATEWAY_RULES=str(LIBRARY), GATEWAY_GRACE="30s", GATEWAY_STORE=database),
         "GATEWAY_DESTINATIONS": str(LIBRARY / "destinations.yaml.example"),
         **{f"{source.upper()}_SECRET": secret for source, secret in SECRETS.items()},
     }
@@ -306,6 +307,7 @@ def test_every_sample_of_the_library_is_sent() -> None:
     assert files == {sent.file for sent in SAMPLES}
 
 
+@ON_BOTH
 async def test_the_samples_of_the_library_arrive_as_commands(stage: Stage) -> None:
     webhooks = await sent(stage, SAMPLES, LIBRARY / "samples")
     check_arrivals(stage, webhooks, SAMPLES)
@@ -489,6 +491,7 @@ async def test_what_is_authentic_and_of_no_use_is_200_and_kept_with_the_reason(s
     assert stage.sandbox.calls == []
 
 
+@ON_BOTH
 async def test_a_repeat_is_200_with_the_first_id_and_sends_nothing_again(stage: Stage) -> None:
     body = (LIBRARY / "samples" / "woocommerce" / "order_guest.json").read_bytes()
     id = await stage.accepted("woocommerce", body, of_woocommerce(body, "order.updated", "1"))
@@ -544,6 +547,7 @@ async def test_with_a_broken_file_nothing_is_served(
 # -- operating ------------------------------------------------------------------------------------------------------
 
 
+@ON_BOTH
 async def test_sigterm_lets_what_is_on_its_way_end_and_loses_nothing(stage: Stage) -> None:
     stage.sandbox.faults = Faults(delay=0.5)
     ids = []
@@ -571,6 +575,7 @@ async def test_sigterm_lets_what_is_on_its_way_end_and_loses_nothing(stage: Stag
     assert sorted(str(call.message_id) for call in stage.sandbox.calls) == sorted(outcomes)
 
 
+@ON_BOTH
 async def test_the_command_line_says_the_same_of_the_server_and_of_its_store(
     stage: Stage, environ: dict[str, str]
 ) -> None:

@@ -288,7 +288,7 @@ def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     made: Databases = request.getfixturevalue("databases")
     yield made.make()
-    made.drop()
+    made.take_back()
 
 
 @asynccontextmanager
