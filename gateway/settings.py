@@ -65,6 +65,12 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _whole(text: str) -> int:
+    if not text.strip().isdecimal():
+        raise ValueError("a whole number; 0 is one")
+    return int(text)
+
+
 def _rate(text: str) -> float:
     if not re.fullmatch(r"\d+(\.\d+)?", text.strip()) or not float(text):
         raise ValueError("a number above 0")
@@ -184,8 +190,8 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="GATEWAY_QUARANTINE_COUNT",
         default="1000",
-        read=_count,
-        help="Requests that failed authentication are kept for a release: so many, shared out among the sources.",
+        read=_whole,
+        help="Requests that failed authentication and are kept for a release, shared out among the sources; 0: none.",
     ),
     Setting(
         name="GATEWAY_QUARANTINE_BYTES",

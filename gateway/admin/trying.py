@@ -16,7 +16,7 @@ from gateway.errors import MappingError, NotVerifiable, Rejected, UnknownSource,
 from gateway.inbound.arrival import arrival_of, filled_url, source_of
 from gateway.inbound.authentication import NoVerification, compiled
 from gateway.inbound.body import read_body
-from gateway.inbound.diagnosis import GENEROUS
+from gateway.inbound.diagnosis import BUDGET
 from gateway.inbound.quarantine import Refused, diagnosed
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Means, Published
@@ -40,6 +40,7 @@ def attempt_translation(
     now: datetime,
     credential: Credentials,
     published: Published | None = None,
+    budget: int = BUDGET,
     fetched: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """The shape of ``gateway try --json``. Rules are run over it whether it is authentic or not, for a person shows the
@@ -68,7 +69,9 @@ def attempt_translation(
         body=body,
     )
     found, parts = source_of(ruleset, webhook)
-    verdict = _verdict(ruleset, found, webhook, Means(credential, now, parts, published), names=credential.names)
+    verdict = _verdict(
+        ruleset, found, webhook, Means(credential, now, parts, published), names=credential.names, budget=budget
+    )
     try:
         parsed = read_body(webhook, found)
     except Unparseable as error:
@@ -99,7 +102,7 @@ def attempt_translation(
 
 
 def _verdict(
-    ruleset: Ruleset, source: Source, webhook: Webhook, means: Means, *, names: Callable[[], Iterable[str]]
+    ruleset: Ruleset, source: Source, webhook: Webhook, means: Means, *, names: Callable[[], Iterable[str]], budget: int
 ) -> dict[str, Any]:
     """``{"verification": …}``; nothing where the source asks for no proof or none is shown, as most who try do."""
     if isinstance(source.verify, NoVerification):
@@ -126,7 +129,7 @@ def _verdict(
             credential=means.credential,
             names=names,
             published=means.published,
-            budget=GENEROUS,
+            budget=budget,
         )
         if found.cause is Cause.ABSENT:
             return {}

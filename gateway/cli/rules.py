@@ -182,6 +182,7 @@ def try_(
         from gateway.admin.trying import attempt_translation
         from gateway.app import load_rules
         from gateway.credentials import Credentials
+        from gateway.inbound.diagnosis import GENEROUS
         from gateway.inbound.exact_json import read_json
 
         settings = Settings.from_environ(os.environ, rules=rules, store=store)
@@ -194,6 +195,7 @@ def try_(
             path=path,
             now=datetime.now(UTC),
             credential=Credentials(settings.environ),
+            budget=GENEROUS,
             fetched={name: read_json(answer) for name, answer in answers.items()},
         )
     if as_json:

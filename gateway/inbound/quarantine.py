@@ -169,7 +169,7 @@ class Quarantine:
         self._emit(
             RefusedDiagnosed(source=refused.source.name, id=refused.id, reason=refused.reason, diagnosis=diagnosis)
         )
-        if self._key is not None:
+        if self._key is not None and self._allowed.count:
             self._add(self._quarantined(refused, diagnosis, self._key))
 
     async def _diagnosis(self, refused: Refused) -> Diagnosis:

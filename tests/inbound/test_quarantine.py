@@ -194,6 +194,18 @@ async def test_replaying_does_not_let_it_out(tmp_path: Path) -> None:
         assert (await shop.gateway_of(app).store.commands(CommandFilter())).items == ()
 
 
+async def test_none_is_kept_where_that_is_asked_for(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with serving(tmp_path, GATEWAY_QUARANTINE_COUNT="0") as (app, client):
+        await client.post("/hooks/shop", content=b"{}")
+
+        async def told() -> bool:
+            return "authentication_failed: header X-Shop-Signature is absent" in caplog.text
+
+        await shop.until(told)
+        await shop.gateway_of(app).quarantine.stop()
+        assert await kept(app) == []
+
+
 # -- a flood ------------------------------------------------------------------------------------------------------
 
 

@@ -56,6 +56,15 @@ rules:
   - name: All
     send_sms: {userId: $.user, assetId: SMS-1}
 """
+THIN = """\
+source: thin
+verify: {header: {name: X-Token, secret: $env.THIN_SECRET}}
+fetch:
+  order: {url: "https://api.example.com/orders/{{ $.id }}"}
+rules:
+  - name: All
+    send_sms: {userId: $fetch.order.user, assetId: SMS-1}
+"""
 ZOOM = """\
 source: zoom
 verify: {zoom: {secret: $env.ZOOM_SECRET}}
@@ -69,6 +78,7 @@ FILES = {
     "timed.yaml": SENDERS,
     "static.yaml": STATIC,
     "batch.yaml": BATCH,
+    "thin.yaml": THIN,
     "zoom.yaml": ZOOM,
     "destinations.yaml": shop.DESTINATIONS,
 }
@@ -82,6 +92,7 @@ WRONG = {
     "T_PASSWORD": "wrong",
     "T_BEARER": "wrong",
     "BATCH_SECRET": "wrong",
+    "THIN_SECRET": "wrong",
     "ZOOM_SECRET": "wrong",
 }
 
@@ -305,6 +316,13 @@ async def test_each_element_of_a_batch_becomes_a_webhook_and_none_twice(house: H
         assert await quarantined(app) == []
         assert len((await shop.gateway_of(app).store.webhooks(WebhookFilter())).items) == 3
         assert len(await commands(app)) == 3
+
+
+async def test_a_thin_one_would_be_fetched_for(house: House) -> None:
+    await house.refused(("/hooks/thin", {"content": b'{"id": 7}', "headers": {"x-token": "right"}}))
+    async with house.serving(THIN_SECRET="right") as (_, client):
+        view = await released(client, sources=["thin"], dry_run=True)
+        assert [(row["status"], row["state"]) for row in view["released"]] == [("accepted", "fetching")]
 
 
 async def test_a_signed_challenge_is_no_webhook(house: House) -> None:
