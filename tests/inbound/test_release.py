@@ -60,7 +60,7 @@ THIN = """\
 source: thin
 verify: {header: {name: X-Token, secret: $env.THIN_SECRET}}
 fetch:
-  order: {url: "https://api.example.com/orders/{{ $.id }}"}
+  order: {get: "https://api.example.com/orders/{{ $.id }}"}
 rules:
   - name: All
     send_sms: {userId: $fetch.order.user, assetId: SMS-1}

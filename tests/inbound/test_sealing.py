@@ -107,9 +107,7 @@ def test_signatures_and_what_they_are_made_of_stay() -> None:
     assert kept.headers[2][1].startswith("[sealed:")
 
 
-@pytest.mark.parametrize(
-    "name", ["X-Gitlab-Token", "apikey", "x-api-key", "client_secret", "Auth", "cookie", "pwd"]
-)
+@pytest.mark.parametrize("name", ["X-Gitlab-Token", "apikey", "x-api-key", "client_secret", "Auth", "cookie", "pwd"])
 def test_names_of_credentials(name: str) -> None:
     assert is_credential(name)
 
