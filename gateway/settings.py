@@ -152,7 +152,7 @@ SETTINGS: tuple[Setting, ...] = (
     Setting(
         name="GATEWAY_STORE",
         default="sqlite:///gateway.db",
-        help="Where webhooks and commands are kept: sqlite:///FILE.",
+        help="Where webhooks and commands are kept: sqlite:///FILE, or postgresql://USER@HOST/DATABASE.",
     ),
     Setting(name="GATEWAY_HOST", default="127.0.0.1", help="Address to listen on; 0.0.0.0 for all."),
     Setting(name="GATEWAY_PORT", default="8080", read=_port, help="Port to listen on; 0 for any free one."),
