@@ -17,9 +17,10 @@ from typing import Final
 from urllib.parse import parse_qsl
 
 from gateway.errors import AuthenticationFailed
+from gateway.inbound.documents import is_form
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Algorithm, Digest, Encoding, Hmac, KeyForm
-from gateway.inbound.signed import SECRET, Envelope, address_of, compile_signed, is_form, other_port, raw
+from gateway.inbound.signed import SECRET, Envelope, address_of, compile_signed, other_port, raw
 
 Keys = tuple[list[tuple[str, bytes]], list[str]]
 """Name and key of each secret that is set, and why the others can't be used."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 
@@ -28,6 +29,8 @@ from gateway.inbound.schemes import (
     env_name,
 )
 from gateway.inbound.signed import credentials_in
+
+_BODY_VALUE = re.compile(r"\{(?:body\.|raw\.|lines\()")
 
 Group = tuple[str, ...]
 """Names of credentials of which one is enough."""
@@ -143,6 +146,20 @@ def pers_of(scheme: Scheme) -> tuple[str, ...]:
 def body_secrets(scheme: Scheme) -> tuple[str, ...]:
     """The dotted paths of the body at which shared secrets stand."""
     return tuple(dict.fromkeys(part.path for part in parts_of(scheme) if isinstance(part, Body)))
+
+
+def reads(scheme: Scheme) -> frozenset[str]:
+    """What schemes read the body as, to find a value in it: ``json``, ``form``; nothing where its bytes are all that
+    counts."""
+    found = set()
+    for part in parts_of(scheme):
+        if isinstance(part, Body):
+            found.add("json")
+        elif isinstance(part, Signature) and (
+            part.signature_path or part.timestamp_path or _BODY_VALUE.search(part.signed)
+        ):
+            found.add(part.read_as)
+    return frozenset(found)
 
 
 def needs_url(scheme: Scheme) -> bool:

@@ -165,7 +165,13 @@ def published_url(at: PublishedAt, envelope: Envelope) -> str:
     except ValueError:
         host, port, split = None, None, urlsplit("")
     named = host if port in (None, 443) else f"{host}:{port}"
-    plain = split.username is None and split.password is None and url.isascii() and len(url) <= MAX_ADDRESS
+    plain = (
+        split.username is None
+        and split.password is None
+        and url.isascii()
+        and url.isprintable()
+        and len(url) <= MAX_ADDRESS
+    )
     if split.scheme != "https" or named not in at.hosts or not plain:
         raise AuthenticationFailed(
             f"{where}, the address of the certificate, is not at a host that the rules file allows: "

@@ -159,9 +159,11 @@ class PublishedKeys:
     async def _answer(self, url: str) -> str:
         if self._transport is None:
             self._transport = network(connections=MAX_ASKING, tls=self._tls)
-        request = httpx.Request(
-            "GET", url, headers={"accept": "*/*", "user-agent": f"intilery-webhook-gateway/{__version__}"}
-        )
+        headers = {"accept": "*/*", "user-agent": f"intilery-webhook-gateway/{__version__}"}
+        try:
+            request = httpx.Request("GET", url, headers=headers)
+        except (httpx.InvalidURL, ValueError):
+            raise FetchError("no address that can be asked") from None
         try:
             response = await self._transport.handle_async_request(request)
         except Exception as error:

@@ -15,6 +15,7 @@ stands and what it covers.
 ``timestamp_unit``  ``s`` (default), ``ms`` or ``iso`` (ISO 8601 text with a zone)
 ``signature_path``, ``timestamp_path``  for senders that put them into the JSON body or a form: dotted paths
 ``signature_query`` for senders that put it into the query: the parameter's name
+``read_as``         ``json`` (default) or ``form``: what the paths of the body are read in
 ``each``            a dotted path with ``*``: every element there is signed on its own (Adyen), and the paths of the
                     body are read in the element
 ``per``             ``$path.NAME``: one secret per value of that part of the address (``SECRET`` + ``_`` + VALUE)
@@ -106,6 +107,8 @@ class Signature(msgspec.Struct, frozen=True, kw_only=True, cache_hash=True):
     prefix: str = ""
     separator: str | None = None
     parse: Parse | None = None
+    read_as: Literal["json", "form"] = "json"
+    """What the paths of the body are read in."""
     signed: str = "{body}"
     """The template; see :mod:`gateway.inbound.signed` for its placeholders."""
     timestamp_header: str | None = None

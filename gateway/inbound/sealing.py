@@ -24,6 +24,7 @@ import msgspec
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.authentication import redact_headers, redact_query
 from gateway.inbound.chosen import suffix_of
+from gateway.inbound.documents import body_texts
 from gateway.inbound.needs import body_secrets, parts_of, per_of, secrets_of
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import (
@@ -39,7 +40,7 @@ from gateway.inbound.schemes import (
     Signature,
 )
 from gateway.inbound.shared_secrets import user_of
-from gateway.inbound.signed import body_texts, placeholders_of, raw
+from gateway.inbound.signed import placeholders_of, raw
 
 _CREDENTIAL_NAME: Final = re.compile(
     r"(?:^|[-_.])(?:token|secret|password|passwd|pwd|credentials?|auth|authorization|cookie|api[-_]?key)(?:$|[-_.])",

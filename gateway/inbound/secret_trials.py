@@ -10,11 +10,11 @@ from urllib.parse import parse_qsl, unquote
 
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.chosen import suffix_of
+from gateway.inbound.documents import body_texts
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Basic, Bearer, Body, Header, Query
 from gateway.inbound.sealing import SEALED, is_credential
 from gateway.inbound.shared_secrets import user_of
-from gateway.inbound.signed import body_texts
 from gateway.inbound.trials import Cause, Diagnosis, Trials, presets_by_header
 
 SharedSecret: TypeAlias = Header | Bearer | Basic | Query | Body

@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl
 
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.chosen import chosen, suffix_of
+from gateway.inbound.documents import body_texts
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Basic, Bearer, Body, Check, Credential, Header, Means, Query, env_name
-from gateway.inbound.signed import body_texts, raw
+from gateway.inbound.signed import raw
 
 
 def check_static(scheme: Header | Bearer | Query | Body) -> Check:

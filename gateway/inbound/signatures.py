@@ -13,11 +13,12 @@ from urllib.parse import parse_qsl
 
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.chosen import suffix_of
+from gateway.inbound.documents import document_of, values_at
 from gateway.inbound.hashes import KeyedHash, PlainHash
 from gateway.inbound.public_keys import PublicKeyMethod
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Check, Digest, Ecdsa, Ed25519, Hmac, Means, Rsa, Signature, TimestampUnit
-from gateway.inbound.signed import Envelope, document_of, placeholders_of, raw, values_at
+from gateway.inbound.signed import UNREAD, Envelope, placeholders_of, raw
 
 MAX_SIGNATURES: Final = 32
 """That one request may hold in a header, and elements that are signed each on its own: many more."""
@@ -67,7 +68,7 @@ def check_signature(scheme: Signature) -> Check:
     where = where_of(scheme)
     used = placeholders_of(scheme.signed)
     names_id = "id" in used
-    per = scheme.per
+    per, form = scheme.per, scheme.read_as == "form"
     names_time = "timestamp" in used or scheme.tolerance is not None
     noun = "secret" if isinstance(scheme, Hmac | Digest) else "key"
     kind = f"{scheme.preset}: " if scheme.preset else ""
@@ -95,7 +96,7 @@ def check_signature(scheme: Signature) -> Check:
 
     def check(request: Request, means: Means) -> str:
         suffix = "" if per is None else suffix_of(per, means.parts)
-        return words + proved(Envelope(request, means, suffix))
+        return words + proved(Envelope(request, means, suffix, UNREAD, form))
 
     def check_each(request: Request, means: Means) -> str:
         suffix = suffix_of(per, means.parts)

@@ -29,12 +29,10 @@ import re
 import zlib
 from collections.abc import Callable
 from typing import Any, Final
-from urllib.parse import parse_qsl, urlsplit
-
-import msgspec
+from urllib.parse import urlsplit
 
 from gateway.errors import AuthenticationFailed
-from gateway.inbound.exact_json import mended_json
+from gateway.inbound.documents import content_type, document_of, form_fields, is_form, raw_json, text_at, values_at
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Means
 
@@ -61,22 +59,18 @@ PLACEHOLDERS: Final = (
 SECRET: Final = "{secret}"  # noqa: S105 - a placeholder's name
 _PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 _LINES = re.compile(r"lines\(\s*([^\s,()]+(?:\s*,\s*[^\s,()]+)*)\s*\)")
-_FORM = "application/x-www-form-urlencoded"
-_MAX_FORM_FIELDS: Final = 10_000
 UNREAD: Final[Any] = object()
 """Of a body that nobody looked into yet."""
-
-# Numbers keep the text that they were written in: that text is what was signed.
-_as_written = msgspec.json.Decoder(float_hook=str)
-_members = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Envelope:
     """A request, and what its scheme found beside the body. The body is read as JSON at most once."""
 
-    __slots__ = ("_document", "id", "means", "request", "suffix", "timestamp", "url")
+    __slots__ = ("_document", "_form", "id", "means", "request", "suffix", "timestamp", "url")
 
-    def __init__(self, request: Request, means: Means, suffix: str = "", element: Any = UNREAD) -> None:
+    def __init__(
+        self, request: Request, means: Means, suffix: str = "", element: Any = UNREAD, form: bool = False
+    ) -> None:
         self.request = request
         self.means = means
         self.suffix = suffix
@@ -86,17 +80,18 @@ class Envelope:
         self.url: str | None = None
         """An other spelling of the address than :func:`address_of`."""
         self._document = element
+        self._form = form
 
     def text(self, path: tuple[str, ...]) -> str:
         """The scalar at a dotted path of the body, or of the element that is looked at."""
         if self._document is UNREAD:
-            self._document = document_of(self.request, ".".join(path))
+            self._document = document_of(self.request, ".".join(path), form=self._form)
         return text_at(self._document, path)
 
     def has(self, path: tuple[str, ...]) -> bool:
         """Whether something other than null stands there."""
         if self._document is UNREAD:
-            self._document = document_of(self.request, ".".join(path))
+            self._document = document_of(self.request, ".".join(path), form=self._form)
         return next(iter(values_at(self._document, path)), None) is not None
 
 
@@ -180,7 +175,7 @@ def _placeholder(name: str) -> Signed:
         return lambda envelope: raw(_header(envelope.request, rest))
     if kind == "raw" and rest and all(rest.split(".")):
         place = tuple(rest.split("."))
-        return lambda envelope: _raw_json(envelope.request, place)
+        return lambda envelope: raw_json(envelope.request, place)
     if kind == "env" and re.fullmatch(r"[A-Za-z_]\w*", rest):
         return lambda envelope: _credential(envelope, rest)
     if kind == "body" and rest and all(rest.removesuffix("?").split(".")):
@@ -189,16 +184,6 @@ def _placeholder(name: str) -> Signed:
             return lambda envelope: _encoded(envelope.text(path)) if envelope.has(path) else b""
         return lambda envelope: _encoded(envelope.text(path))
     raise TemplateProblem(f"unknown placeholder {{{name}}}", found=f"{{{name}}}")
-
-
-def _raw_json(request: Request, path: tuple[str, ...]) -> bytes:
-    value = msgspec.Raw(request.body)
-    for name in path:
-        try:
-            value = _members.decode(value)[name]
-        except (msgspec.MsgspecError, ValueError, RecursionError, KeyError):
-            raise AuthenticationFailed(f"{'.'.join(path)} is absent from the body") from None
-    return bytes(value)
 
 
 def _lines(names: tuple[str, ...]) -> Signed:
@@ -218,73 +203,6 @@ def raw(text: str) -> bytes:
 
 def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
-
-
-def body_text(request: Request, path: tuple[str, ...]) -> str:
-    """The scalar at a dotted path of the body, as text. Only for proving who sent it: nothing else reads a body that
-    is not verified yet."""
-    return text_at(document_of(request, ".".join(path)), path)
-
-
-def body_texts(request: Request, path: tuple[str, ...]) -> list[str]:
-    """As :func:`body_text`, for a path with ``*``: every element of a list, one at least."""
-    found = list(values_at(document_of(request, ".".join(path)), path))
-    return [_as_text(value, ".".join(path)) for value in found or [None]]
-
-
-def text_at(document: Any, path: tuple[str, ...]) -> str:
-    """The scalar at a dotted path, as text; :class:`~gateway.errors.AuthenticationFailed` where there is none."""
-    return _as_text(next(iter(values_at(document, path)), None), ".".join(path))
-
-
-def values_at(document: Any, path: tuple[str, ...]) -> list[Any]:
-    """What stands at a dotted path: one value, several where ``*`` stands for the elements of a list. What has no
-    such place gives None, so that an element without its secret is never passed over."""
-    values = [document]
-    for name in path:
-        found: list[Any] = []
-        for value in values:
-            if isinstance(value, list) and name == "*":
-                found += value
-            elif isinstance(value, dict):
-                found.append(value.get(name))
-            elif isinstance(value, list) and name.isascii() and name.isdecimal() and len(name) < 7:
-                found.append(value[int(name)] if int(name) < len(value) else None)
-            else:
-                found.append(None)
-        values = found
-    return values
-
-
-def _as_text(value: Any, where: str) -> str:
-    match value:
-        case str():
-            return value
-        case bool():
-            return "true" if value else "false"
-        case int():
-            return str(value)
-        case None:
-            raise AuthenticationFailed(f"{where} is absent from the body")
-        case _:
-            raise AuthenticationFailed(f"{where} of the body is {type(value).__name__}; a text or a number is needed")
-
-
-def document_of(request: Request, where: str) -> Any:
-    """A body as JSON, its numbers as they were written, or a form's fields; ``where`` is what is read in it, for the
-    message."""
-    body = request.body
-    if is_form(request):
-        return dict(reversed(form_fields(request)))  # of equal names the first
-    try:
-        return _as_written.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        pass
-    # Half an emoji or a stray byte anywhere in it: what is read of an authentic body must not fail for that.
-    try:
-        return _as_written.decode(mended_json(body))
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        raise AuthenticationFailed(f"the scheme reads {where} of the body, and the body is not JSON") from None
 
 
 def _header(request: Request, name: str) -> str:
@@ -329,28 +247,11 @@ def _target(request: Request) -> str:
     return _path(request) + (f"?{request.query}" if request.query else "")
 
 
-def is_form(request: Request) -> bool:
-    """Whether the content type says that the body is a form's fields."""
-    return _content_type(request) == _FORM
-
-
-def _content_type(request: Request) -> str:
-    return (request.header("content-type") or "").partition(";")[0].strip().lower()
-
-
 def _sorted_form(request: Request) -> bytes:
     if request.body and not is_form(request):
         # Otherwise such a body would be covered by no signature at all.
         raise AuthenticationFailed(
-            f"the scheme signs form fields; the content type is {_content_type(request) or 'absent'}"
+            f"the scheme signs form fields; the content type is {content_type(request) or 'absent'}"
         )
     pairs = sorted(set(form_fields(request)))
     return "".join([name + value for name, value in pairs]).encode("utf-8", "surrogateescape")
-
-
-def form_fields(request: Request) -> list[tuple[str, str]]:
-    """The fields of a form, in order."""
-    if request.body.count(b"&") >= _MAX_FORM_FIELDS:
-        raise AuthenticationFailed(f"the form has more than {_MAX_FORM_FIELDS} fields")
-    text = request.body.decode("utf-8", "surrogateescape")
-    return parse_qsl(text, keep_blank_values=True, errors="surrogateescape")

@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 
 from gateway.errors import AuthenticationFailed, SettingsError, Unparseable
 from gateway.inbound.chosen import suffix_of
+from gateway.inbound.documents import form_fields, is_form, values_at
 from gateway.inbound.exact_json import read_json
 from gateway.inbound.hashes import KeyedHash, PlainHash, encode
 from gateway.inbound.public_keys import HASHES, padding_of
@@ -51,7 +52,7 @@ from gateway.inbound.schemes import (
 )
 from gateway.inbound.shared_secrets import user_of
 from gateway.inbound.signatures import elements_of, format_timestamp
-from gateway.inbound.signed import UNREAD, Envelope, compile_signed, form_fields, is_form, placeholders_of, values_at
+from gateway.inbound.signed import UNREAD, Envelope, compile_signed, placeholders_of
 
 TOKEN_LIFE: Final = 300
 """Seconds for which a token is good that is made here."""
@@ -78,6 +79,8 @@ class _Draft:
         self.added: dict[str, str] = {}
         self.body = request.body
         self.query = request.query
+        self.form = False
+        """Whether the scheme reads a form."""
 
     @property
     def request(self) -> Request:
@@ -103,7 +106,7 @@ class _Draft:
 
     def document(self) -> Any:
         """The body as JSON or a form's fields, to put a proof into."""
-        if is_form(self.request):
+        if self.form:
             return dict(form_fields(self.request))
         try:
             return read_json(self.body)
@@ -122,7 +125,7 @@ class _Draft:
 
     def write(self, document: Any) -> None:
         """Make the body of a value again."""
-        self.body = urlencode(document).encode() if is_form(self.request) else _encode_json(document)
+        self.body = urlencode(document).encode() if self.form else _encode_json(document)
 
 
 def put_at(document: Any, path: tuple[str, ...], text: str | int) -> None:
@@ -244,6 +247,7 @@ def _put_signature(scheme: Signature, draft: _Draft) -> None:
 
 def _put_into_body(scheme: Signature, draft: _Draft, timestamp: str) -> None:
     """The signature stands in the body: what is signed there is made where it is missing."""
+    draft.form = scheme.read_as == "form"
     document = draft.document()
     where = tuple((scheme.signature_path or "").split("."))
     if scheme.timestamp_path is not None:
@@ -267,7 +271,7 @@ def _put_into_body(scheme: Signature, draft: _Draft, timestamp: str) -> None:
 
 
 def _signature(scheme: Signature, draft: _Draft, timestamp: str, element: Any = UNREAD) -> bytes:
-    envelope = Envelope(draft.request, draft.means, draft.suffix(scheme.per), element)
+    envelope = Envelope(draft.request, draft.means, draft.suffix(scheme.per), element, scheme.read_as == "form")
     envelope.timestamp, envelope.id = timestamp, draft.id
     try:
         if isinstance(scheme, Hmac | Digest):

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from gateway.inbound.authentication import SchemeProblem, scheme_from
 from gateway.inbound.challenge_kinds import challenge_secrets
-from gateway.inbound.needs import body_secrets, needs_url, pers_of, secrets_of
+from gateway.inbound.needs import body_secrets, needs_url, pers_of, reads, secrets_of
 from gateway.intilery.contract import Destination
 from gateway.rules.body_terms import compile_body
 from gateway.rules.challenge_terms import compile_challenges
@@ -113,10 +113,11 @@ class SourceCompiler:
         compiled = self._rules(keys, rules)
         title = self.read.text(keys, "title")
         body = compile_body(keys, self.read)
-        if shown and body is not None and (body.kind != "json" or body.form_field is not None):
-            self.report(
-                keys["verify"][1], f"verify reads {shown[0]} of a JSON body, and body says it is something else"
-            )
+        if verify is not None and body is not None:
+            kind = "form" if body.form_field is not None else body.kind
+            for read in sorted(reads(verify) - {kind}):
+                what = f"{shown[0]} of a JSON body" if shown and read == "json" else f"values of a body that is {read}"
+                self.report(keys["verify"][1], f"verify reads {what}, and body says it is something else")
         challenges = compile_challenges(keys, self.read)
         max_body, max_rate = read_limits(keys, self.read)
         retention = read_retention(keys, self.read)

@@ -169,6 +169,7 @@ async def test_a_certificate_is_fetched_only_from_a_host_that_the_rules_file_nam
             for other in (
                 f"https://127.0.0.2:{port}/cert-1", f"http://127.0.0.1:{port}/c", "https://127.0.0.1/c", "file:///c",
                 f"https://127.0.0.1:{port}@example.com/", f"https://user@127.0.0.1:{port}/c", "https://[::1", "",
+                f"https://127.0.0.1:{port}/\t",
             ):  # fmt: skip
                 assert await hooks.status("s", BODY, {**made.headers, "X-Cert": other}) == 401
     assert asked == ["/cert-1"]

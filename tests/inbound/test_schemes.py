@@ -122,6 +122,41 @@ async def test_json_that_is_signed_byte_for_byte_as_it_was_sent(tmp_path: Path) 
             assert await hooks.status("s", other) == 401
 
 
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+async def test_a_body_that_could_be_read_in_two_ways_proves_nothing(tmp_path: Path) -> None:
+    """Where a sender signs two values, the values that are verified are those that the rules read."""
+    signed = {"hmac": {"header": "X-Sig", "signed": "{body.at}{body.what}", "secret": "$env.S"}}
+    good = {"X-Sig": hmac.new(SECRET.encode(), b"1paid", "sha256").hexdigest()}
+    polyglot = b'{"at": 1, "what": "forged", "x": "&at=1&what=paid&x="}'
+    hidden = b'{"at": 1, "what": "paid", "x": "\x1b$B\x22\x1b(B", "what": "forged"}'
+    async with serving(tmp_path, source(signed), S=SECRET) as hooks:
+        assert await hooks.status("s", b'{"at": 1, "what": "paid"}', good) == 200
+        assert await hooks.status("s", b'{"at": 1, "what": "paid"}', {**good, **FORM}) == 200, "JSON, whatever it says"
+        assert await hooks.status("s", polyglot, {**good, **FORM}) == 401
+        assert await hooks.status("s", b"at=1&what=paid", {**good, **FORM}) == 401
+        for charset in ("iso-2022-jp", '"ISO-2022-JP"', "iso2022_jp; x=1"):
+            kind = {"Content-Type": f"application/json; charset={charset}"}
+            assert await hooks.status("s", b'{"at": 1, "what": "paid"}', {**good, **kind}) == 401
+            assert await hooks.status("s", hidden, {**good, **kind}) == 401
+    in_form = {
+        "digest": {"signature_path": "hash", "read_as": "form", "signed": "{secret}{body.data}", "secret": "$env.S"}
+    }
+    made_of = hashlib.sha256(f"{SECRET}paid".encode()).hexdigest()
+    (tmp_path / "form").mkdir()
+    async with serving(tmp_path / "form", source(in_form), S=SECRET) as hooks:
+        fields = f"hash={made_of}&data=paid"
+        assert await hooks.status("s", fields.encode(), FORM) == 200
+        assert await hooks.status("s", fields.encode(), {"Content-Type": "application/json"}) == 401
+        assert await hooks.status("s", fields.encode()) == 401
+        for more in ("&data=forged", "&data[x]=forged"):
+            assert await hooks.status("s", (fields + more).encode(), FORM) == 401
+            assert await hooks.status("s", (more[1:] + "&" + fields).encode(), FORM) == 401
+        assert await hooks.status("s", b'{"x": "&%s&x="}' % fields.encode(), FORM) == 401
+        assert await hooks.status("s", b"<x>&%s&x=</x>" % fields.encode(), FORM) == 401
+
+
 async def test_each_element_is_signed_and_one_forged_element_refuses_all(tmp_path: Path) -> None:
     item = {"pspReference": "1", "merchantAccountCode": "M", "amount": {"value": 100, "currency": "EUR"}}
     body = json.dumps({"notificationItems": [{"NotificationRequestItem": {**item, "n": n}} for n in range(3)]}).encode()

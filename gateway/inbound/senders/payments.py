@@ -156,7 +156,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
         "paypro": Preset(
             title="PayPro Global",
             kind="digest",
-            keys={"signature_path": "SIGNATURE", "signed": _PAYPRO},
+            keys={"signature_path": "SIGNATURE", "read_as": "form", "signed": _PAYPRO},
             source=as_read("developers.payproglobal.com, webhook IPN"),
             dedup_key="[$.ORDER_ID, $.IPN_TYPE_NAME]",
             note="the secret is the validation key; signs seven fields of the form",
@@ -186,6 +186,7 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             kind="digest",
             keys={
                 "signature_path": "hash",
+                "read_as": "form",
                 "algorithm": "md5",
                 "timestamp_path": "timestamp",
                 "signed": "{secret}{timestamp}{body.data}",

@@ -25,6 +25,7 @@ KEY_WORDS: Final[Mapping[str, str]] = {
     "header": "the header that holds the signature; X-Signature-* is a row of numbered ones",
     "signature_path": "instead of header: the dotted path in the JSON body, or the field of a form",
     "signature_query": "instead of header: the parameter of the query",
+    "read_as": "json (unless given) or form: what the paths of the body are read in",
     "each": "a dotted path such as items.*: every element there is signed on its own, and paths begin in it",
     "algorithm": "the hash: sha256 unless given",
     "encoding": "how the signature is written: hex for hashes and base64 for public keys, unless given",

@@ -187,6 +187,16 @@ PROOFS = (
         ),
     ),
     Mistake(
+        "a form where JSON is signed",
+        "source: shop\nverify: mailgun\nbody: form\n",
+        ("2:9: verify reads values of a body that is json, and body says it is something else",),
+    ),
+    Mistake(
+        "JSON where a form is signed",
+        "source: shop\nverify: quoter\nbody: json\n",
+        ("2:9: verify reads values of a body that is form, and body says it is something else",),
+    ),
+    Mistake(
         "a private key beside the rules",
         {"shop.yaml": "source: shop\nverify: none\n", "ours.pem": pair_for("ecdsa")[0]},
         ("ours.pem:1:1: holds a private key; only public ones stand beside rules",),
