@@ -7,6 +7,7 @@ import json
 from base64 import b64encode
 from collections.abc import AsyncIterator, Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -30,9 +31,6 @@ from gateway.inbound.authentication import SignedRequest, scheme_from, sign
 from tests.inbound.hooks import Hooks, serving
 from tests.inbound.pairs import pair_for
 
-# Their libraries look at the real clock, so the hook does too.
-NOW = datetime.now(UTC).replace(microsecond=0)
-STAMP = int(NOW.timestamp())
 SECRET = "s3cret-of-the-shop-that-is-long-enough"
 WHSEC = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 HEX = "44782DEF547AAA06C910C43932B1EB0C71FC68D9D0C057550C48EC2ACF6BA056"
@@ -51,6 +49,16 @@ ITEM = {
 }
 
 
+@lru_cache(maxsize=1)
+def now() -> datetime:
+    """When the test began. Their libraries look at the real clock, so the hook does too."""
+    return datetime.now(UTC).replace(microsecond=0)
+
+
+def stamp() -> int:
+    return int(now().timestamp())
+
+
 def compact(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
@@ -65,23 +73,23 @@ Sent = tuple[str, Mapping[str, str], str]
 
 
 def by_stripe(body: str) -> Sent:
-    made = stripe.WebhookSignature._compute_signature(f"{STAMP}.{body}", SECRET)
-    return body, {"Stripe-Signature": f"t={STAMP},v1={made}"}, ""
+    made = stripe.WebhookSignature._compute_signature(f"{stamp()}.{body}", SECRET)
+    return body, {"Stripe-Signature": f"t={stamp()},v1={made}"}, ""
 
 
 def by_standard_webhooks(body: str) -> Sent:
-    made = standardwebhooks.Webhook(WHSEC).sign("msg_1", NOW, body)
-    return body, {"webhook-id": "msg_1", "webhook-timestamp": str(STAMP), "webhook-signature": made}, ""
+    made = standardwebhooks.Webhook(WHSEC).sign("msg_1", now(), body)
+    return body, {"webhook-id": "msg_1", "webhook-timestamp": str(stamp()), "webhook-signature": made}, ""
 
 
 def by_svix(body: str) -> Sent:
-    made = svix.Webhook(WHSEC).sign("msg_1", NOW, body)
-    return body, {"svix-id": "msg_1", "svix-timestamp": str(STAMP), "svix-signature": made}, ""
+    made = svix.Webhook(WHSEC).sign("msg_1", now(), body)
+    return body, {"svix-id": "msg_1", "svix-timestamp": str(stamp()), "svix-signature": made}, ""
 
 
 def by_slack(body: str) -> Sent:
-    made = slack.SignatureVerifier(SECRET).generate_signature(timestamp=str(STAMP), body=body)
-    return body, {"X-Slack-Signature": str(made), "X-Slack-Request-Timestamp": str(STAMP)}, ""
+    made = slack.SignatureVerifier(SECRET).generate_signature(timestamp=str(stamp()), body=body)
+    return body, {"X-Slack-Signature": str(made), "X-Slack-Request-Timestamp": str(stamp())}, ""
 
 
 def by_twilio(body: str, *, algorithm: str | None = None, source: str = "twilio") -> Sent:
@@ -121,7 +129,7 @@ def by_adyen_payments(body: str) -> Sent:
 
 def by_hubspot(version: str, source: str) -> Callable[[str], Sent]:
     def made(body: str) -> Sent:
-        at = ms(NOW)
+        at = ms(now())
         signature = HubSpot.get_signature(SECRET, body, version, URL + source, "POST", at)
         if version == "v3":
             return body, {"X-HubSpot-Signature-v3": signature, "X-HubSpot-Request-Timestamp": at}, ""
@@ -134,9 +142,9 @@ def by_sendgrid(body: str) -> Sent:
     """Their library only verifies; this is the signature that its own tests hold."""
     key = serialization.load_pem_private_key(PRIVATE.encode(), password=None)
     assert isinstance(key, ec.EllipticCurvePrivateKey)
-    made = key.sign(f"{STAMP}{body}".encode(), ec.ECDSA(hashes.SHA256()))
+    made = key.sign(f"{stamp()}{body}".encode(), ec.ECDSA(hashes.SHA256()))
     header = "X-Twilio-Email-Event-Webhook"
-    return body, {f"{header}-Signature": b64encode(made).decode(), f"{header}-Timestamp": str(STAMP)}, ""
+    return body, {f"{header}-Signature": b64encode(made).decode(), f"{header}-Timestamp": str(stamp())}, ""
 
 
 # -- what each library says of a request ------------------------------------------------------------------------------
@@ -265,15 +273,16 @@ RULES = {
 
 @pytest.fixture
 async def hooks(tmp_path: Path) -> AsyncIterator[Hooks]:
+    now.cache_clear()
     async with serving(tmp_path, RULES, **SECRETS) as made:
-        made.now = NOW
+        made.now = now()
         yield made
 
 
 def by_us(preset: str, body: str) -> SignedRequest:
     kind = "application/json" if body.startswith("{") else "application/x-www-form-urlencoded"
     return sign(
-        scheme_from(preset), body=body.encode(), headers={"content-type": kind}, credential=SECRETS.get, now=NOW,
+        scheme_from(preset), body=body.encode(), headers={"content-type": kind}, credential=SECRETS.get, now=now(),
         url=f"{URL}{preset}", id="msg_1", private_key=PRIVATE,
     )  # fmt: skip
 
@@ -318,7 +327,7 @@ async def test_a_replay_is_refused_after_the_tolerance(library: str, minutes: in
     preset, text, signs, _ = LIBRARIES[library]
     assert signs is not None
     body, headers, query = signs(text)
-    hooks.now = NOW + timedelta(minutes=minutes)
+    hooks.now = now() + timedelta(minutes=minutes)
     assert await hooks.status(preset, body.encode(), headers, query=query) == 200
     hooks.now += timedelta(seconds=1)
     assert await hooks.status(preset, body.encode(), headers, query=query) == 401
