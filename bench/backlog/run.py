@@ -44,7 +44,7 @@ _WEBHOOKS = """
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
 INSERT INTO webhooks (id, source, received_at, method, path, query, headers, state, matched, rules_version, repeats,
     parsed, body)
-SELECT printf('%032x', i), 'source' || i % :sources, :at + i, 'POST', x'', x'', CAST('[]' AS BLOB), 'translated',
+SELECT printf('%032x', i), 'source' || (i % :sources), :at + i, 'POST', x'', x'', CAST('[]' AS BLOB), 'translated',
     CAST('["rule"]' AS BLOB), '', 0, 0, CAST(printf('{"number":%d,"note":"%s"}', i, hex(randomblob(100))) AS BLOB)
 FROM n
 """
@@ -52,7 +52,7 @@ _COMMANDS = """
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
 INSERT INTO commands (seq, id, webhook_id, source, rule, element, command, action, destination, user_id, created_at,
     on_unknown, priority, state, attempts, due_at, head)
-SELECT i, printf('%032x-%012x', i, i), printf('%032x', i), 'source' || i % :sources, 'rule' || i % :rules, x'', 'track',
+SELECT i, printf('%032x-%012x', i, i), printf('%032x', i), 'source' || (i % :sources), 'rule' || (i % :rules), x'', 'track',
     'track', 'default', CAST('customer' || i AS BLOB), :at + i, 'retry', 0, 'pending', 0, :at + i, 1
 FROM n
 """

@@ -10,8 +10,8 @@ import msgspec
 from gateway.store import Pause, PauseScope
 from gateway.store.rows import Row, maybe_octets, maybe_text, micros, moment, octets, text
 
-AT_ONCE = 1000
-"""How many step out of their lines, or join them again, in one claim."""
+AT_ONCE = 200
+"""How many step out of their lines, or join them again, in one claim: some milliseconds of the store."""
 
 
 class Queue(NamedTuple):

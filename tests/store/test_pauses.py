@@ -149,13 +149,13 @@ async def test_what_is_on_its_way_when_it_is_paused_ends(store: Store) -> None:
 
 
 async def test_many_step_out_and_join_again_bit_by_bit(store: Store) -> None:
-    await received(store, *({"user_id": str(n)} for n in range(2300)))
+    await received(store, *({"user_id": str(n)} for n in range(460)))
     await store.pause(pause(SOURCE, "shop"))
     for _ in range(3):
         assert await claimed(store) == []
     assert await store.next_due("default") is None
     await store.resume(SOURCE, "shop")
-    assert sum([len(await claimed(store, at=1, limit=10_000)) for _ in range(3)]) == 2300
+    assert sum([len(await claimed(store, at=1, limit=10_000)) for _ in range(3)]) == 460
 
 
 async def test_what_would_go_or_expire_is_foreseen(store: Store) -> None:
