@@ -52,8 +52,8 @@ _COMMANDS = """
 WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < :count)
 INSERT INTO commands (seq, id, webhook_id, source, rule, element, command, action, destination, user_id, created_at,
     on_unknown, priority, state, attempts, due_at, head)
-SELECT i, printf('%032x-%012x', i, i), printf('%032x', i), 'source' || (i % :sources), 'rule' || (i % :rules), x'', 'track',
-    'track', 'default', CAST('customer' || i AS BLOB), :at + i, 'retry', 0, 'pending', 0, :at + i, 1
+SELECT i, printf('%032x-%012x', i, i), printf('%032x', i), 'source' || (i % :sources), 'rule' || (i % :rules), x'',
+    'track', 'track', 'default', CAST('customer' || i AS BLOB), :at + i, 'retry', 0, 'pending', 0, :at + i, 1
 FROM n
 """
 _BODIES = """
