@@ -68,7 +68,9 @@ class Reader:
         self._running.add(task)
         task.add_done_callback(self._running.discard)
         try:
-            return await task
+            # Behind a shield, for psycopg may answer a cancellation with an error, or take it for none: a caller that
+            # is cancelled would not get to know, and go on.
+            return await asyncio.shield(task)
         except psycopg.Error as error:
             raise unavailable(self._name, error) from error
         except asyncio.CancelledError:
