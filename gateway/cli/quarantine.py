@@ -66,7 +66,7 @@ def quarantine(
                 row["source"],
                 shown[row["id"]],
                 row["cause"],
-                printable(row["findings"][0] if row["findings"] else row["reason"]),
+                printable(_why(row)),
             )
             for row in page["items"]
         ),
@@ -75,6 +75,12 @@ def quarantine(
         click.echo(f"more: --cursor {page['next']}", err=True)
     elif page["items"]:
         click.echo("once that is mended: gateway quarantine release SOURCE, or an ID", err=True)
+
+
+def _why(row: View) -> str:
+    """What was found; of a time that is off, how far."""
+    found = row["findings"] and row["cause"] != "timestamp"
+    return str(row["findings"][0] if found else row.get("reason", ""))
 
 
 @quarantine.command()
@@ -165,8 +171,11 @@ def quarantine_lines(found: View) -> Iterable[str]:
         yield f"  {'found':<10} {printable(text)}"
     if "lacking" in found:
         yield f"  {'body':<10} not kept: {printable(found['lacking'])}"
-    if "now" in found:
-        yield from verdict_lines(found["now"], label="now")
+    now = found.get("now")
+    if now is not None and (now.get("cause"), now.get("findings")) == (found["cause"], found["findings"]):
+        yield f"  {'now':<10} {click.style('refused', fg='red')}, as it was then"
+    elif now is not None:
+        yield from verdict_lines(now, label="now")
 
 
 def verdict_lines(verdict: Any, *, label: str = "signature") -> Iterable[str]:

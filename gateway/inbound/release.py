@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
 
 import msgspec
 
@@ -25,12 +24,11 @@ from gateway.inbound.quarantine import Refused, diagnosed
 from gateway.inbound.request import Request, Verified
 from gateway.inbound.schemes import Credential, Parts, Published
 from gateway.inbound.sealing import unsealed
+from gateway.inbound.secret_trials import KEPT_AS_HASH
 from gateway.inbound.trials import Cause, Diagnosis
 from gateway.model import WebhookState
 from gateway.rules import Ruleset, Source
 from gateway.store import Quarantined, Receipt, Reception, Store
-
-_VAGUE: Final = frozenset({Cause.MISMATCH, Cause.UNDIAGNOSED})
 
 
 class Passed(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,8 +130,8 @@ def _look_again(one: Quarantined, bench: Bench, budget: int) -> Passed | StillRe
             budget=budget,
         )
         # Of a credential that is kept as a hash less can be found out than at its receipt.
-        vague = found.cause in _VAGUE and same.cause not in _VAGUE
-        return StillRefused(reason=str(error), diagnosis=same if vague else found)
+        less = any(KEPT_AS_HASH in text for text in found.findings) and same.cause is not Cause.UNDIAGNOSED
+        return StillRefused(reason=str(error), diagnosis=same if less else found)
     return Passed(source=source, parts=parts, verified=verified)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import binascii
 from collections.abc import Iterator, Sequence
 from hmac import compare_digest
-from typing import TypeAlias
+from typing import Final, TypeAlias
 from urllib.parse import parse_qsl, unquote
 
 from gateway.errors import AuthenticationFailed
@@ -17,6 +17,8 @@ from gateway.inbound.sealing import SEALED, is_credential
 from gateway.inbound.shared_secrets import user_of
 from gateway.inbound.trials import Cause, Diagnosis, Trials, presets_by_header
 
+KEPT_AS_HASH: Final = "what was sent is kept as a keyed hash; it equals none of the secrets that are set now"
+"""All that can be said of a credential after its receipt."""
 SharedSecret: TypeAlias = Header | Bearer | Basic | Query | Body
 
 
@@ -28,9 +30,7 @@ def diagnose_secret(scheme: SharedSecret, trials: Trials, others: Sequence[tuple
     if not trials.secrets:
         return _diagnosis(Cause.SECRET, f"not set: {', '.join(trials.names)}")
     if any(SEALED.search(text) for text in sent):
-        return _diagnosis(
-            Cause.MISMATCH, "what was sent is kept as a keyed hash; it equals none of the secrets that are set now"
-        )
+        return _diagnosis(Cause.MISMATCH, KEPT_AS_HASH)
     for text in sent:
         for name, value in trials.secrets:
             if (found := _written_otherwise(text, name, value)) is not None:

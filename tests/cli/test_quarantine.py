@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
+from gateway.cli.quarantine import _why
 from tests import shop
 from tests.servers import running
 
@@ -118,9 +119,21 @@ def test_show_says_what_failed_and_what_would_become_of_it_now(refusals: Refusal
     assert "now        verified: HMAC-SHA256 of {body} in header X-Shop-Signature, secret SHOP_SECRET" in shown
     assert "no rule sees it before it is released" in shown
     shown = run("show", refusals.bare, *where).stdout
-    assert "now        refused: header X-Shop-Signature is absent" in shown
+    assert "now        refused, as it was then" in shown
     assert "guess" not in shown
     assert "x-shop-token: [sealed:" in shown
+
+
+def test_show_looks_again_with_the_secrets_of_now(refusals: Refusals, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHOP_SECRET", "still-another")
+    shown = run("show", refusals.order).stdout
+    assert "now        refused: the signature in header X-Shop-Signature does not match" in shown
+    assert "found      nothing that was tried matches" in shown
+
+
+def test_a_time_that_is_off_is_told_with_how_far(refusals: Refusals) -> None:
+    late = "the timestamp is 40 min in the past; 5 min are allowed"
+    assert _why({"cause": "timestamp", "findings": ["the signature matches"], "reason": late}) == late
 
 
 def test_release_takes_in_what_passes_and_says_what_stays(refusals: Refusals, where: list[str]) -> None:
