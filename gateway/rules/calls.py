@@ -14,7 +14,7 @@ import msgspec
 
 from gateway.errors import MappingError
 from gateway.rules.mapping import LONG, WORD
-from gateway.rules.scope import Evaluate, EvaluationFailed, Scope
+from gateway.rules.scope import Evaluate, EvaluationFailed, FromBody, Scope
 from gateway.rules.values import MISSING, describe, is_nothing
 
 JOURNEY_IDS = ("journeyIdToTrigger", "stepIdToTrigger")
@@ -33,6 +33,8 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     read: Callable[[Any], Any]
     """The value as the contract wants it, or None; a ValueError says why it can't be."""
     required: bool
+    constant: str | None = None
+    """The value, read beforehand, of a field that is written out."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -54,7 +56,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
         if self.command != "track":
             body["event"] = self.command
         for field in self.fields:
-            value = _value(field, scope)
+            value = field.constant if field.constant is not None else _value(field, scope)
             if value is not None:
                 body[field.name] = value
         body["messageId"] = message_id
@@ -82,8 +84,9 @@ def _nest(body: dict[str, Any], rest: Any) -> None:
 
 
 def _value(field: Field, scope: Scope) -> Any:
+    evaluate = field.evaluate
     try:
-        value = field.evaluate(scope)
+        value = evaluate.get(scope.body) if type(evaluate) is FromBody else evaluate(scope)
     except EvaluationFailed as failed:
         failed.under(field.name)
         raise MappingError(f"{failed.field}: {failed}", field=failed.field, path=failed.path) from None

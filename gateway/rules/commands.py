@@ -39,7 +39,7 @@ class CommandMaker:
         :raises MappingError: the payload does not hold what they need; ``rule`` is not set.
         :raises EvaluationFailed: as that, out of an expression.
         """
-        destination = self._destination(rule, scope)
+        destination = rule.destination if type(rule.destination) is str else self._destination(rule, scope)
         scope.codes = self.source.codes[destination]
         made = [
             self._command(rule, call, element, destination, scope)

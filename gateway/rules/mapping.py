@@ -9,6 +9,7 @@ Building spends the webhook's budget: a step for each field, and what a value th
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any, Final
 
 from gateway.rules.budget import Budget, OverBudget
@@ -24,6 +25,8 @@ LONG: Final = 64
 """Characters from which a text weighs anything."""
 WORD: Final = 2**63
 """Whole numbers from which on they do."""
+SMALL: Final = 104
+"""Bytes up to which a Decimal weighs nothing."""
 BUILT, BODY, ITEM, READ = range(4)
 """Where a field comes from."""
 Report = Callable[..., None]
@@ -93,7 +96,8 @@ def compile_object(
                 kind = type(value)
                 if subject == BUILT or (kind is str and len(value) < LONG) or (kind is int and -WORD < value < WORD):
                     continue
-                budget.spend_on(value)
+                if kind is not Decimal or value.__sizeof__() > SMALL:
+                    budget.spend_on(value)
         except EvaluationFailed as failed:
             failed.under(key)
             raise
@@ -207,9 +211,11 @@ def _each(node: Node, names: Names, report: Report, *, keep_nothing: bool) -> Ev
     element = compile_value(shape, names.in_loop(), report, keep_nothing=keep_nothing)
 
     def evaluate(scope: Scope) -> Any:
-        elements = elements_of(source(scope))
-        if elements is MISSING:
-            return MISSING
+        elements = source(scope)
+        if type(elements) is not list:
+            elements = elements_of(elements)
+            if elements is MISSING:
+                return MISSING
         scope.budget.spend(2 * len(elements))
         outer, item = scope.outer, scope.item
         scope.outer = item

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from gateway.intilery import contract
 from gateway.rules.calls import JOURNEY_IDS, Call, Field
 from gateway.rules.expressions import Expression, compile_expression
-from gateway.rules.mapping import Report, compile_object, compile_text, compile_value
+from gateway.rules.mapping import LONG, Report, compile_object, compile_text, compile_value
 from gateway.rules.moments import moment
 from gateway.rules.nodes import Node
 from gateway.rules.problems import choices, nearest
@@ -213,7 +213,15 @@ class _CallCompiler:
                 self.report(node, str(problem), at=problem.at)
         if node.kind == "scalar" and node.value is not None and not isinstance(node.value, bool) and "{{" not in text:
             # An asset's code of 007 is the text as written, not the number 7.
-            return Field(name=name, evaluate=lambda _scope: text, path=text, base=base, read=read, required=required)
+            return Field(
+                name=name,
+                evaluate=lambda _scope: text,
+                path=text,
+                base=base,
+                read=read,
+                required=required,
+                constant=text if read is _text and 0 < len(text) < LONG else None,
+            )
         evaluate = compile_text(node, self.names, self.report) if node.kind == "scalar" else (lambda _scope: MISSING)
         return Field(name=name, evaluate=evaluate, path=text, base=base, read=read, required=required)
 

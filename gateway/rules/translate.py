@@ -108,8 +108,9 @@ def _dedup_key(source: Source, scope: Scope) -> str | None:
     """The parts that are something, each with its length, so that no two different lists of parts are one key."""
     parts: list[str] = []
     for expression in source.dedup_key:
-        text = _text(expression, scope)
-        if text is None:
+        value = expression.evaluate(scope)
+        text = value if type(value) is str else as_text(value)
+        if not text:
             return None
         parts.append(text)
     if len(parts) == 1:

@@ -121,6 +121,8 @@ def text_of(value: Any) -> str:
 
     :raises Unreadable: it is none of them.
     """
+    if type(value) is str:
+        return value
     text = as_text(value)
     if text is None:
         raise Unreadable(f"found {describe(value)}; takes text, a number or a boolean")
