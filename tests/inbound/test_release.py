@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import hashlib
 import hmac
 import json
@@ -14,14 +15,19 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.applications import Starlette
 
 from gateway.app import create_app
+from gateway.errors import NotVerifiable
+from gateway.inbound.release import Bench, Passed, StillRefused, look_again
 from gateway.intilery.sandbox import create_sandbox
-from gateway.model import CommandState, WebhookState
+from gateway.model import CommandState, Webhook, WebhookState, new_webhook_id
+from gateway.rules import load
 from gateway.settings import Settings
-from gateway.store import CommandFilter, WebhookFilter
+from gateway.store import CommandFilter, Quarantined, WebhookFilter
 from tests import shop
 from tests.servers import running
 
@@ -354,6 +360,54 @@ async def test_what_can_not_be_judged_stays_and_says_why(house: House) -> None:
     async with house.serving(SHOP_SECRET="") as (_, client):
         view = await released(client, sources=["shop"])
         assert [row["reason"] for row in view["stay"]] == ["source shop is disabled: SHOP_SECRET is not set"]
+
+
+class Publishing:
+    """What a sender publishes, which comes when it is asked for where a gateway can ask: on its loop."""
+
+    def __init__(self, text: str) -> None:
+        self._text, self.asked = text, False
+
+    def text(self, url: str) -> str:
+        if self.asked:
+            return self._text
+        with contextlib.suppress(RuntimeError):
+            self.asked = bool(asyncio.get_running_loop())
+        raise NotVerifiable(f"the key at {url} is not here yet")
+
+    def renew(self, url: str) -> bool:
+        return False
+
+
+async def test_a_key_that_is_not_here_is_asked_for_and_the_next_try_has_it(house: House) -> None:
+    private = Ed25519PrivateKey.from_private_bytes(b"k" * 32)
+    jwk = json.loads(jwt.algorithms.OKPAlgorithm.to_jwk(private.public_key())) | {"kid": "1", "alg": "EdDSA"}
+    token = jwt.encode({"exp": int(NOW.timestamp()) + 60}, private, algorithm="EdDSA", headers={"kid": "1"})
+    rules = """\
+source: tokens
+verify:
+  jwt: {algorithms: [EdDSA], jwks: "https://keys.example.com/jwks", prefix: "Bearer "}
+rules:
+  - {name: All, send_sms: {userId: $.user, assetId: SMS-1}}
+"""
+    (house.folder / "rules" / "tokens.yaml").write_text(rules)
+    ruleset = load(house.folder / "rules", environ={})
+    webhook = Webhook(
+        id=new_webhook_id(),
+        source="tokens",
+        received_at=NOW,
+        headers=(("authorization", f"Bearer {token}"),),
+        body=b'{"user": "7"}',
+        state=WebhookState.QUARANTINED,
+    )
+    one = Quarantined(webhook=webhook, cause="mismatch", findings=("then",))
+    published = Publishing(json.dumps({"keys": [jwk]}))
+    tools = Bench(ruleset=ruleset, credential={}.get, names=tuple, key=b"k" * 32, published=published)
+    first = await look_again(one, tools)
+    assert isinstance(first, StillRefused)
+    assert first.reason == "the key at https://keys.example.com/jwks is not here yet; try again in a moment"
+    assert first.diagnosis.findings == ("then",)
+    assert isinstance(await look_again(one, tools), Passed)
 
 
 async def test_corrected_rules_are_those_of_now(house: House) -> None:
