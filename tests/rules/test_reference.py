@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.authentication import Scheme, scheme_from, sign, verify
@@ -19,6 +21,7 @@ from gateway.rules import Arrival, Ruleset, Translation, load, translate
 from gateway.rules.conditions import GROUPS
 from gateway.rules.examples import run_examples
 from gateway.rules.keys import RULE_KEYS, SOURCE_KEYS
+from gateway.rules.load import load_files
 from gateway.rules.mapping import OPERATORS as OPERATOR_KEYS
 from gateway.rules.nodes import YAMLFile
 from gateway.rules.operators import OPERATORS
@@ -35,6 +38,7 @@ from gateway.rules.reference.value_examples import (
 )
 from gateway.rules.reference.verify_examples import KIND_EXAMPLES, KIND_WORDS, words_for
 from gateway.rules.roots import ROOTS
+from gateway.rules.schema import json_schema
 from gateway.rules.schema.verification import keys_of
 from gateway.rules.values import MISSING, describe
 from tests.inbound.pairs import pair_for
@@ -203,6 +207,18 @@ def test_the_examples_that_the_pages_show_pass(tmp_path: Path) -> None:
     (tmp_path / "shop.yaml").write_text(EXAMPLES_FILE, encoding="utf-8")
     results = list(run_examples(load(tmp_path, environ={}), tmp_path))
     assert [result.difference for result in results] == ["", "", ""]
+
+
+VERIFY_FRAGMENTS = re.findall(r"```yaml fragment\n(verify:.*?)```", pages()["verify.md"], re.DOTALL)
+
+
+@pytest.mark.parametrize("fragment", VERIFY_FRAGMENTS, ids=range(len(VERIFY_FRAGMENTS)))
+def test_what_the_page_of_verification_shows_loads_and_is_valid(fragment: str) -> None:
+    text = f"source: shop\n{fragment}"
+    assert "shop" in load_files({"shop.yaml": text, "sender.pem": pair_for("rsa")[1]}, environ={}).sources
+    root = YAMLFile("shop.yaml", text).root
+    assert root is not None
+    assert [error.message for error in Draft7Validator(json_schema()).iter_errors(root.plain())] == []
 
 
 @pytest.mark.parametrize("preset", PRESETS)

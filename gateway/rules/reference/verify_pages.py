@@ -31,6 +31,11 @@ def verify_page() -> str:
         "write out: a `jwks` with an address, and `published` with the hosts that may be asked for a certificate. "
         "Both are fetched beside the requests, over TLS, and kept; until they are here the sender is answered 503 and "
         "tries again.",
+        "```yaml fragment\nverify:\n  rsa: {header: X-Signature, public_key: sender.pem}\n```",
+        "```yaml fragment\nverify:\n  paypal:\n    published: {header: paypal-cert-url, hosts: [api.paypal.com]}\n```",
+        "```yaml fragment\nverify:\n  jwt:\n    algorithms: [RS256]\n"
+        "    jwks: https://www.googleapis.com/oauth2/v3/certs\n    issuer: https://accounts.google.com\n"
+        "    audience: https://hooks.example.com/hooks/shop\n```",
         "`ip_allow` and `client_certificate` go by what the connection says, or a proxy that is declared with "
         "GATEWAY_TRUSTED_PROXIES. A header of anybody else counts for nothing.",
     )
