@@ -26,7 +26,7 @@ import sys
 import tempfile
 import time
 import urllib.error
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -107,11 +107,14 @@ async def claims(path: Path, *, times: int) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def started(folder: Path, path: Path, sandbox: int) -> Iterator[tuple[subprocess.Popen[bytes], int, float]]:
-    """A gateway on that store: the process, its port, and the seconds until it was ready."""
+def started(
+    folder: Path, path: Path, sandbox: int, *, before: Sequence[str] = ()
+) -> Iterator[tuple[subprocess.Popen[bytes], int, float]]:
+    """A gateway on that store: the process, its port, and the seconds until it was ready. ``before`` stands before its
+    command."""
     port = throughput.free_port()
     command = [
-        sys.executable, "-m", "gateway", "serve", "--rules", str(throughput.HERE / "rules"), "--store",
+        *before, sys.executable, "-m", "gateway", "serve", "--rules", str(throughput.HERE / "rules"), "--store",
         f"sqlite:///{path}", "--host", "127.0.0.1", "--port", str(port), "--log-level", "warning",
     ]  # fmt: skip
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "INTILERY_"))}
@@ -158,11 +161,17 @@ def until_delivering(sandbox: int, beyond: int) -> None:
         time.sleep(0.02)
 
 
-def lives(folder: Path, path: Path, *, count: int) -> None:
+def lives(folder: Path, path: Path, *, count: int, undisturbed: bool) -> None:
     """Start, stop, start, kill and start on a store of ``count`` commands."""
     other = throughput.free_port()
     sandbox = [sys.executable, "-m", "gateway", "sandbox", "--port", str(other)]
+    forget(path)
     with throughput.serving(sandbox, core="1", port=other, folder=folder):
+        if undisturbed:
+            # Before everything else on the machine, from the first import on: what it takes where it is alone.
+            with started(folder, path, other, before=("chrt", "-f", "1")) as (_, _, seconds):
+                print(f"start with {count:,} waiting, undisturbed: ready after {seconds:.2f} s")
+            forget(path)
         with started(folder, folder / "empty.db", other) as (process, _, seconds):
             used = processor(process.pid)
             print(f"start with nothing waiting: ready after {seconds:.2f} s, {used:.2f} s of the processor's")
@@ -207,6 +216,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--count", type=int, default=1_000_000, help="commands that wait (1,000,000)")
     parser.add_argument("--times", type=int, default=1000, help="claims that are timed (1,000, and no more than few)")
+    parser.add_argument(
+        "--undisturbed", action="store_true", help="also start it before all else on the machine (chrt; needs root)"
+    )
     parser.add_argument("--folder", type=Path, help="where the stores are made: a folder on a real disk")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="gateway-bench-", dir=options.folder) as name:
@@ -216,7 +228,7 @@ def main() -> None:
         begun = time.monotonic()
         asyncio.run(fill(many, options.count))
         print(f"filled in {time.monotonic() - begun:.0f} s: {many.stat().st_size / 1e6:,.0f} MB")
-        lives(folder, many, count=options.count)
+        lives(folder, many, count=options.count, undisturbed=options.undisturbed)
         print("| waiting | claim | record | processor time of both |\n|---:|---:|---:|---:|")
         for path, waiting in ((few, 1000), (many, options.count)):
             found = asyncio.run(claims(path, times=options.times))
