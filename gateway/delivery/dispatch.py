@@ -14,6 +14,7 @@ import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 from gateway.backoff import Backoff
 from gateway.delivery import ClockSetBack, Record, StoreFailed, Stumbled
@@ -25,9 +26,19 @@ from gateway.errors import DeliveryError, SettingsError, StoreError, UnknownOutc
 from gateway.intilery.contract import Destination
 from gateway.store import Claim, Store
 
-_SET_BACK = timedelta(seconds=1)
-"""A clock that is set back by less does no harm."""
-_NEVER_SET = datetime(1970, 1, 1, tzinfo=UTC)
+
+class _Clocks(NamedTuple):
+    """The clock, and the one that is never set, at one moment.
+
+    Where the first shows an earlier time than at the look before it was set back: by at least so many seconds as lie
+    between two looks. Less keeps nobody waiting for longer than that.
+    """
+
+    wall: datetime
+    monotonic: float
+
+    def since(self, before: _Clocks) -> timedelta:
+        return timedelta(seconds=self.monotonic - before.monotonic)
 
 
 GONE_AFTER = 10
@@ -244,13 +255,13 @@ class Dispatcher:
         loop = asyncio.get_running_loop()
         lease = self._terms.lease.total_seconds()
         next_look = loop.time() + lease
-        ahead = self._ahead()
+        looked = self._clocks()
         while True:
             await asyncio.sleep(min(lease, self._terms.look_up_after.total_seconds() / 4))
             try:
-                before, ahead = ahead, self._ahead()
-                if before - ahead > _SET_BACK:
-                    await self._set_back(before - ahead)
+                before, looked = looked, self._clocks()
+                if looked.wall < before.wall:
+                    await self._set_back(before.wall - looked.wall + looked.since(before))
                 self._settle(await self._recover(), "no result was recorded while its lease was in force")
                 if loop.time() >= next_look:
                     next_look = loop.time() + lease
@@ -261,9 +272,8 @@ class Dispatcher:
             except Exception as error:  # it must go on: nobody else settles what lost its lease
                 self._terms.emit(Stumbled(where="recovery", error=error))
 
-    def _ahead(self) -> timedelta:
-        """How far the clock is before the one that is never set; it changes only when the clock is set."""
-        return self._terms.clock() - _NEVER_SET - timedelta(seconds=self._terms.monotonic())
+    def _clocks(self) -> _Clocks:
+        return _Clocks(self._terms.clock(), self._terms.monotonic())
 
     async def _set_back(self, by: timedelta | None) -> None:
         """The clock was set back so much, or (None) perhaps while no gateway ran."""
