@@ -124,7 +124,7 @@ HOT = {
     "who has a key": reception._CLAIMED_KEYS,
     "repeats": reception._COUNT_REPEATS.replace("w.part = %s", f"w.part = {TODAY}"),
     "an identify": reception._UNFINISHED_IDENTIFY,
-    "heads of lines": line._TAKEN,
+    "heads of lines": line.TAKEN,
     "who is next": line._NEXT,
     "moving up": line._MOVE_UP,
     "whose time has come": line._DUE_TO_JOIN,

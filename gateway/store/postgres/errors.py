@@ -17,12 +17,12 @@ _NOBODYS_FAULT = ("08", "53", "54", "55", "57", "58", "F0", "XX", "28", "3D", "2
 """Connections, resources, limits, locks, an operator, the system: not what was asked, but when."""
 
 
+_RACES = frozenset({"line_head", "dedup_pkey"})
+"""Unique constraints that two gateways may run into at once: the one that waited looks again."""
+
+
 class Met(Exception):
     """What this transaction went by has changed under it; it is to be run again."""
-
-
-class PartMissing(Exception):
-    """A day's tables are gone: to be made again."""
 
 
 def has_met(error: BaseException) -> bool:
@@ -31,7 +31,7 @@ def has_met(error: BaseException) -> bool:
         return True
     if not isinstance(error, psycopg.Error):
         return False
-    return error.sqlstate in _MET or (error.sqlstate == "23505" and error.diag.constraint_name == "line_head")
+    return error.sqlstate in _MET or (error.sqlstate == "23505" and error.diag.constraint_name in _RACES)
 
 
 def lacks_part(error: BaseException) -> bool:

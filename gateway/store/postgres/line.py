@@ -18,12 +18,13 @@ they do all the same, PostgreSQL breaks one off and it is run again.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from gateway.store.line import PROMOTED_AT_ONCE, Ending, Line, held_because
 from gateway.store.postgres.statements import Connection, ask, fetch, run, sql, touched, write
 from gateway.store.rows import Row, octets
 
-_TAKEN = sql("""
+TAKEN = sql("""
 SELECT c.destination, c.user_id
 FROM {v: destination text, user_id bytea}
 JOIN commands_open AS c ON c.destination = v.destination AND sha256(c.user_id) = sha256(v.user_id) AND c.head
@@ -65,9 +66,15 @@ FROM {v: id text, reason bytea} WHERE c.blocked_by = v.id COLLATE "C"
 """)
 
 
+def in_lines(lines: Iterable[Line]) -> list[list[Any]]:
+    """As :data:`TAKEN` takes them."""
+    rows = sorted(set(lines))
+    return [[destination for destination, _ in rows], [user_id for _, user_id in rows]]
+
+
 async def taken(db: Connection, lines: Iterable[Line]) -> set[Line]:
     """Those of ``lines`` that have a head. It stays there until the commit."""
-    return {(destination, user_id) for destination, user_id in await ask(db, _TAKEN, sorted(set(lines)))}
+    return {(destination, user_id) for destination, user_id in await fetch(db, TAKEN, in_lines(lines))}
 
 
 async def move_up(db: Connection, lines: Iterable[Line], now: int) -> None:

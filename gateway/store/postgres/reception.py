@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
+from typing import Any
 
 from gateway.model import FINAL_STATES, Command, CommandState
 from gateway.store import Receipt
@@ -20,10 +21,11 @@ from gateway.store.arrivals import (
     sort_out,
     with_ended,
 )
+from gateway.store.line import Line
 from gateway.store.postgres.errors import Met
-from gateway.store.postgres.line import taken
+from gateway.store.postgres.line import TAKEN, in_lines
 from gateway.store.postgres.rows import OPEN, command_row, day_of, digest
-from gateway.store.postgres.statements import Connection, ask, columns_of, fetch, fetch_one, run, sql, write
+from gateway.store.postgres.statements import Connection, ask, columns_of, fetch_each, fetch_one, run, sql, write
 from gateway.store.postgres.terms import Names, cancel, claim_once, once_claims
 from gateway.store.postgres.versions import count
 from gateway.store.rows import Row, maybe_moment, maybe_text, moment
@@ -35,7 +37,6 @@ FROM {v: number integer, source text, key bytea} JOIN dedup AS d ON d.source = v
 _CLAIM_NEW = sql("""
 INSERT INTO dedup (source, key, webhook_id, part, expires_at)
 SELECT * FROM {v: source text, key bytea, webhook_id text, part integer, expires_at bigint} ORDER BY source, key
-ON CONFLICT (source, key) DO NOTHING RETURNING 1
 """)
 # Only while it is still the one that was found.
 _CLAIM_OVER = sql("""
@@ -66,17 +67,15 @@ _UNFINISHED_IDENTIFY = _IDENTIFY.replace("{table}", "commands_open") + " FOR SHA
 _FINISHED_IDENTIFY = _IDENTIFY.replace("{table}", "commands") + " AND part >= 0"
 
 
+Room = tuple[list[int], set[Line]]
+"""Numbers of the order of translation, in order; and lines that have a head."""
+
+
 async def write_arrivals(
     db: Connection, arrivals: Sequence[Arrival], *, gap: timedelta, slot: int
 ) -> Sequence[Receipt]:
     """Write what is new, count what is not."""
-    keys = keys_of(arrivals)
-    claimed: dict[Key, tuple[str, int | None]] = {}
-    parts: dict[str, int] = {}
-    asked: list[Row] = [(number, source, digest(key)) for number, (source, key) in enumerate(keys)]
-    for number, webhook_id, expires_at, part in await ask(db, _CLAIMED_KEYS, asked):
-        claimed[keys[number]] = (webhook_id, expires_at)
-        parts[webhook_id] = part
+    claimed, parts, room = await _look(db, arrivals)
     found = sort_out(arrivals, claimed)
     days = {arrival.webhook_id: day_of(arrival.received_at) for arrival in found.fresh}
     await _claim_keys(db, found.claiming, {key: id for key, (id, _) in claimed.items()}, days)
@@ -93,15 +92,39 @@ async def write_arrivals(
                     await cancel(db, cancellation, moment(arrival.received_at), of=arrival.webhook_id)
             commands = [planned for arrival in group for planned in arrival.commands]
             beside = {planned.command.id: planned.state for planned in commands}
-            ended += await insert_commands(db, commands, beside=beside, days=days, gap=gap)
+            ended += await insert_commands(db, commands, beside=beside, days=days, gap=gap, room=room)
     await _count_repeats(db, found.repeats, parts | days)
     return with_ended(found.receipts, ended)
+
+
+async def _look(
+    db: Connection, arrivals: Sequence[Arrival]
+) -> tuple[dict[Key, tuple[str, int | None]], dict[str, int], Room | None]:
+    """All that a group has to know before it writes, on one way to the server and back: who has its keys and where
+    those lie, and the room for its commands. The room is looked for later where somebody cancels or takes a name, for
+    that moves others about in the lines."""
+    keys = keys_of(arrivals)
+    commands = [planned for arrival in arrivals for planned in arrival.commands]
+    asked: list[Row] = [(number, source, digest(key)) for number, (source, key) in enumerate(keys)]
+    queries = [(_CLAIMED_KEYS, columns_of(asked))] if keys else []
+    moves = any(arrival.cancellations for arrival in arrivals) or any(one.command.name is not None for one in commands)
+    looking = commands and not moves
+    if looking:
+        queries += room_for({one.line for one in commands if one.line is not None}, len(commands))
+    rows = await fetch_each(db, queries)
+    room = found_room(rows[-3:]) if looking else None
+    claimed: dict[Key, tuple[str, int | None]] = {}
+    parts: dict[str, int] = {}
+    for number, webhook_id, expires_at, part in rows[0] if keys else ():
+        claimed[keys[number]] = (webhook_id, expires_at)
+        parts[webhook_id] = part
+    return claimed, parts, room
 
 
 async def _claim_keys(
     db: Connection, claiming: Mapping[Key, Row], holders: Mapping[Key, str], days: Mapping[str, int]
 ) -> None:
-    """Write keys; one that another gateway has written meanwhile sends everybody back to look again."""
+    """Write keys. Where another gateway has written one meanwhile, the transaction is run again."""
     new: list[Row] = []
     over: list[Row] = []
     for key, (source, name, webhook_id, until) in claiming.items():
@@ -110,7 +133,8 @@ async def _claim_keys(
             over.append((*row, holders[key]))
         else:
             new.append(row)
-    if len(await ask(db, _CLAIM_NEW, new)) < len(new) or len(await ask(db, _CLAIM_OVER, over)) < len(over):
+    await write(db, _CLAIM_NEW, new)
+    if len(await ask(db, _CLAIM_OVER, over)) < len(over):
         raise Met
 
 
@@ -129,10 +153,12 @@ async def insert_commands(
     beside: Mapping[str, CommandState],
     days: Mapping[str, int],
     gap: timedelta,
+    room: Room | None = None,
 ) -> list[Command]:
     """Insert commands in their order, each at its place in its customer's line.
 
-    ``beside`` are those that are written in the same transaction, by id; ``days`` are the days of their webhooks.
+    ``beside`` are those that are written in the same transaction, by id; ``days`` are the days of their webhooks;
+    ``room`` is what :func:`found_room` made of what was asked before.
 
     :return: those that will never leave, as they were written.
     """
@@ -144,13 +170,10 @@ async def insert_commands(
         for planned in commands
     ]
     lines = {planned.line for planned in settled if planned.line is not None}
-    heads = await taken(db, lines)
-    # Whose head has left while this waited for it may have another one now.
-    heads |= await taken(db, lines - heads)
-    seqs = await fetch(db, _SEQS, (len(settled),))
+    seqs, heads = room or found_room(await fetch_each(db, room_for(lines, len(settled))))
     rows: list[Row] = []
     final: list[Row] = []
-    for (seq,), planned in zip(seqs, settled, strict=True):
+    for seq, planned in zip(seqs, settled, strict=False):
         head = planned.line is not None and planned.line not in heads
         if head and planned.line is not None:
             heads.add(planned.line)
@@ -161,6 +184,18 @@ async def insert_commands(
     await write(db, _INSERT_OPEN, rows)
     await write(db, _INSERT_FINAL, final)
     return [planned.command for planned in settled if planned.state in FINAL_STATES]
+
+
+def room_for(lines: Collection[Line], commands: int) -> list[tuple[str, Any]]:
+    """What is to be asked for :func:`found_room`. The heads twice: one that left while this waited for it may have a
+    successor, which only the second sees."""
+    heads = (TAKEN, in_lines(lines))
+    return [heads, heads, (_SEQS, (commands,))]
+
+
+def found_room(rows: Sequence[Sequence[Row]]) -> Room:
+    first, second, seqs = rows
+    return [seq for (seq,) in seqs], {(destination, user_id) for destination, user_id in (*first, *second)}
 
 
 def _asks(planned: Planned, beside: Mapping[str, CommandState]) -> bool:
