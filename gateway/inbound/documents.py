@@ -69,7 +69,7 @@ def _one_reading(request: Request, where: str) -> None:
 
 
 def _form_document(request: Request, where: str) -> dict[str, str]:
-    if not is_form(request) or request.body.lstrip()[:1] in _OTHER_KINDS:
+    if not is_form(request) or looks_otherwise(request.body):
         raise AuthenticationFailed(f"the scheme reads {where} of a form; the body is none")
     fields = form_fields(request)
     document = dict(fields)
@@ -137,6 +137,11 @@ def _as_text(value: Any, where: str) -> str:
 def is_form(request: Request) -> bool:
     """Whether the content type says that the body is a form's fields."""
     return content_type(request) == _FORM
+
+
+def looks_otherwise(body: bytes) -> bool:
+    """Whether the parser takes a body for JSON, XML or multipart, though its content type says that it is a form."""
+    return body.lstrip()[:1] in _OTHER_KINDS
 
 
 def content_type(request: Request) -> str:

@@ -32,7 +32,16 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from gateway.errors import AuthenticationFailed
-from gateway.inbound.documents import content_type, document_of, form_fields, is_form, raw_json, text_at, values_at
+from gateway.inbound.documents import (
+    content_type,
+    document_of,
+    form_fields,
+    is_form,
+    looks_otherwise,
+    raw_json,
+    text_at,
+    values_at,
+)
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Means
 
@@ -253,5 +262,7 @@ def _sorted_form(request: Request) -> bytes:
         raise AuthenticationFailed(
             f"the scheme signs form fields; the content type is {content_type(request) or 'absent'}"
         )
+    if looks_otherwise(request.body):
+        raise AuthenticationFailed("the scheme signs form fields; the body is no form, whatever its content type says")
     pairs = sorted(set(form_fields(request)))
     return "".join([name + value for name, value in pairs]).encode("utf-8", "surrogateescape")

@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
@@ -154,6 +155,11 @@ def test_a_body_that_no_form_covers_is_refused() -> None:
     said = refusal(scheme, request_of(headers, url="https://x.example/"))
     assert said == "the scheme signs form fields; the content type is application/json"
     proved(scheme, request_of(headers, body=b"", url="https://x.example/"))
+    form = {"Content-Type": "application/x-www-form-urlencoded"}
+    for body in (b'{"a": 1}', b" [1]", b"<a/>", b"--x"):
+        text = "".join(name + value for name, value in parse_qsl(body.decode(), keep_blank_values=True))
+        said = refusal(scheme_of(signed="{sorted_form}"), request_of({**form, "X-Sig": mac(text.encode())}, body=body))
+        assert said == "the scheme signs form fields; the body is no form, whatever its content type says"
 
 
 def test_any_of_several_secrets_matches_and_is_named() -> None:
