@@ -14,7 +14,7 @@ from gateway.store import Act, Acted
 from gateway.store.acting import REASONS, SENDS_AGAIN, Asked, Place, again, missing, problem
 from gateway.store.line import HELD_WITH, line_of
 from gateway.store.postgres.endings import ending_row, finish, reopen
-from gateway.store.postgres.line import hold, move_up, release
+from gateway.store.postgres.line import hold, release, settle
 from gateway.store.postgres.reception import find_identify
 from gateway.store.postgres.rows import OPEN, command
 from gateway.store.postgres.statements import Connection, fetch, run, sql
@@ -68,7 +68,7 @@ async def act(db: Connection, asked: Asked, *, gap: timedelta) -> Acted:
             refused.append((one.id, reason))
         else:
             raise Conflict(reason)
-    await move_up(db, [line_of(one) for one in done], micros(asked.now))
+    await settle(db, [line_of(one) for one in done], micros(asked.now))
     return Acted(done=tuple(done), refused=tuple(refused))
 
 

@@ -78,13 +78,22 @@ async def taken(db: Connection, lines: Iterable[Line]) -> set[Line]:
 
 
 async def move_up(db: Connection, lines: Iterable[Line], now: int) -> None:
-    """Where a line has nobody at its head, put the first of those behind there. It is due at ``now``, or later."""
+    """Where a line has nobody at its head, put the first of those behind there. It is due at ``now``, or later.
+
+    For lines that somebody has left. Who has joined one that has a head must lock that first: :func:`settle`.
+    """
     rows = sorted(set(lines))
     while found := await ask(db, _NEXT, rows):
         seqs = [seq for (seq,) in found]
         if await touched(db, _MOVE_UP, (now, seqs)) == len(seqs):
             return
         # One of them was cancelled meanwhile: another is the first now.
+
+
+async def settle(db: Connection, lines: Iterable[Line], now: int) -> None:
+    """Somebody has joined these lines, pending, or may have left them: see that each has a head."""
+    lines = set(lines)
+    await move_up(db, lines - await taken(db, lines), now)
 
 
 async def promote(db: Connection, destination: str, now: int) -> None:
@@ -96,8 +105,7 @@ async def promote(db: Connection, destination: str, now: int) -> None:
 async def join(db: Connection, destination: str, waiting: Sequence[Row], now: int) -> None:
     """Put these, by ``seq`` and customer, into their lines."""
     await run(db, _JOIN, [[seq for seq, _ in waiting]])
-    lines = {(destination, user_id) for _, user_id in waiting}
-    await move_up(db, lines - await taken(db, lines), now)
+    await settle(db, [(destination, user_id) for _, user_id in waiting], now)
 
 
 async def release(db: Connection, identifies: Sequence[str], due_at: int) -> None:

@@ -11,7 +11,7 @@ from gateway.store.arrivals import LEFT, Again, Planned
 from gateway.store.line import Ending, Line
 from gateway.store.postgres import fetched
 from gateway.store.postgres.endings import finish, reopen
-from gateway.store.postgres.line import hold, move_up
+from gateway.store.postgres.line import hold, settle
 from gateway.store.postgres.reception import after_identify, governed, insert_commands
 from gateway.store.postgres.rows import OPEN, command_row
 from gateway.store.postgres.statements import Connection, fetch, fetch_one, run, sql
@@ -105,7 +105,7 @@ async def retranslate(db: Connection, again: Again, *, gap: timedelta, slot: int
     await give_back(db, withdrawn)
     # Those who were there move up before the new ones join behind them.
     await hold(db, endings)
-    await move_up(db, lines, micros(again.now))
+    await settle(db, lines, micros(again.now))
     ended += await insert_commands(db, created, beside=beside, days={arrival.webhook_id: day}, gap=gap)
     return Retranslation(
         created=tuple(planned.command.id for planned in created),
