@@ -322,6 +322,7 @@ class StoreReader:
             ruleset = await pausing.served(store, Versions(store, environ=self._settings.environ))
             named = {} if ruleset is None else ruleset.destinations
             return {
+                "running": None,
                 "store": shown_store(self._settings.store),
                 "rules": None if ruleset is None else {"version": ruleset.version.version},
                 "sources": [] if ruleset is None else await status.sources(store, ruleset, self._credential()),
