@@ -211,3 +211,37 @@ def with_ended(receipts: Sequence[Receipt], ended: Sequence[Command]) -> list[Re
         receipt if receipt.duplicate else Receipt(receipt.webhook_id, ended=by_webhook.get(receipt.webhook_id, ()))
         for receipt in receipts
     ]
+
+
+class Remade(msgspec.Struct, frozen=True, kw_only=True):
+    """The commands that a webhook had and those that it is to have, sorted."""
+
+    created: tuple[Planned, ...]
+    again: tuple[Planned, ...]
+    """Had been made, and have not left: to be replaced."""
+    kept: tuple[str, ...]
+    """May have reached the customer."""
+    withdrawn: tuple[str, ...]
+    """Wait, and are not made any more."""
+
+    @property
+    def beside(self) -> dict[str, CommandState]:
+        """By id, the states of those that are written together."""
+        return {planned.command.id: planned.state for planned in (*self.again, *self.created)}
+
+
+def sort_remade(commands: Sequence[Planned], made: Mapping[str, CommandState]) -> Remade:
+    """``made`` are the commands that there are, by id, in the order of translation."""
+    ids = {planned.command.id for planned in commands}
+    kept = [planned.command.id for planned in commands if made.get(planned.command.id) in LEFT]
+    kept += [id for id, state in made.items() if state in LEFT and id not in ids]
+    return Remade(
+        created=tuple(planned for planned in commands if planned.command.id not in made),
+        again=tuple(
+            planned for planned in commands if planned.command.id in made and made[planned.command.id] not in LEFT
+        ),
+        kept=tuple(kept),
+        withdrawn=tuple(
+            id for id, state in made.items() if id not in ids and state in (CommandState.WAITING, CommandState.PENDING)
+        ),
+    )

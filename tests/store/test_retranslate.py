@@ -10,6 +10,7 @@ import pytest
 from gateway.errors import NotFound
 from gateway.model import Command, CommandState, MappingProblem, Webhook, WebhookState
 from gateway.store import CommandFilter, Reception, Retranslation, Store, WebhookFilter
+from gateway.terms import Cancellation
 from tests.store.making import GAP, after, claimed, command, ended, one, received, state_of, webhook
 
 
@@ -204,3 +205,14 @@ async def test_a_webhook_that_was_fetching_gets_its_commands(store: Store) -> No
     assert result.created == tuple(given.id for given in made)
     assert len(await claimed(store)) == 100
     assert (await store.webhook(hook.id)).state is WebhookState.TRANSLATED
+
+
+async def test_a_webhook_that_cancels_and_makes_its_own_command_again_has_it(store: Store) -> None:
+    hook = webhook()
+    made = command(hook, name="reminder", state=CommandState.WAITING, not_before=after(60))
+    await store.receive(Reception(webhook=hook, commands=(made,)))
+    cancellation = Cancellation(source="shop", name="reminder", rule="No reminder")
+    again = Reception(webhook=hook, commands=(made,), cancellations=(cancellation,))
+    assert (await store.retranslate(again, now=after(1))).replaced == (made.id,)
+    assert await state_of(store, made) is CommandState.WAITING
+    assert [claim.command.id for claim in await claimed(store, at=60)] == [made.id]

@@ -472,9 +472,10 @@ class PostgresStore:
             if not done.cancelled() and done.exception() is None:
                 waker.tell(destinations)
 
-        if destinations:
-            committing.add_done_callback(tell)
-        return committing
+        if not destinations:
+            return committing
+        committing.add_done_callback(tell)
+        return asyncio.shield(committing)  # a caller that leaves would else seem to have ended it
 
     def _open(self) -> _Connections:
         if self._connections is None:

@@ -48,7 +48,8 @@ async def look(
     """Look at the next webhooks before a seq; stop behind the one with which ``limit`` are found."""
     where = Conditions()
     where.add("seq < %s", before)
-    where.received(since, None, parted=True)
+    where.received(since, None)
+    where.days(since, None)
     query, sought = _query(texts)
     rows = await fetch(db, query.replace("{conditions}", str(where)), [*where.parameters, step, *sought])
     return looked_through(rows, step=step, limit=limit)

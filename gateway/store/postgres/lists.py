@@ -11,8 +11,9 @@ import msgspec
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Webhook, WebhookState
 from gateway.store import CommandFilter, Page, WebhookFilter
+from gateway.store.conditions import read_cursor
 from gateway.store.postgres import quarantine
-from gateway.store.postgres.conditions import Conditions, read_cursor, read_page
+from gateway.store.postgres.conditions import Conditions, read_page
 from gateway.store.postgres.rows import OPEN, attempt, command, is_text
 from gateway.store.postgres.statements import Connection, fetch, fetch_one, sql
 from gateway.store.rows import dumped, micros, octets, webhook
@@ -131,7 +132,8 @@ def webhook_conditions(filter: WebhookFilter) -> Conditions:
     if filter.user is not None:
         user = octets(filter.user)
         where.add(_OF_COMMAND + "c.user_id = %s)", user)
-    where.received(filter.since, filter.until, parted=True)
+    where.received(filter.since, filter.until)
+    where.days(filter.since, filter.until)
     if filter.text is not None:
         sought = octets(filter.text)
         where.add("(position(%s::bytea in body) > 0 OR position(%s::bytea in dedup_key) > 0)", sought, sought)

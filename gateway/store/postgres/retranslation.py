@@ -7,13 +7,13 @@ from datetime import timedelta
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Command, CommandState, WebhookState
 from gateway.store import WITHDRAWN, Retranslation
-from gateway.store.arrivals import LEFT, Again, Planned
-from gateway.store.line import Ending, Line
+from gateway.store.arrivals import Again, Planned, sort_remade
+from gateway.store.line import Line
 from gateway.store.postgres import fetched
 from gateway.store.postgres.endings import finish, reopen
 from gateway.store.postgres.line import hold, settle
 from gateway.store.postgres.reception import after_identify, governed, insert_commands
-from gateway.store.postgres.rows import OPEN, command_row
+from gateway.store.postgres.rows import command_row
 from gateway.store.postgres.statements import Connection, fetch, fetch_one, run, sql
 from gateway.store.postgres.terms import cancel, give_back
 from gateway.store.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
@@ -25,11 +25,11 @@ UPDATE webhooks SET {", ".join(f"{column} = %s" for column in _BECAME)} WHERE pa
 """  # noqa: S608 - made of constants
 # In the order of the lines, as everybody who locks them.
 _MADE_OPEN = """
-SELECT seq, part, id, state, destination, user_id FROM commands_open WHERE webhook_id = %s
+SELECT seq, id, state, destination, user_id FROM commands_open WHERE webhook_id = %s
 ORDER BY destination, sha256(user_id) FOR NO KEY UPDATE
 """
 _MADE_FINISHED = """
-SELECT seq, part, id, state, destination, user_id FROM commands WHERE part = %s AND webhook_id = %s
+SELECT seq, id, state, destination, user_id FROM commands WHERE part = %s AND webhook_id = %s
 """
 # A command keeps its place in the order of translation, and the count of its attempts, which number its history.
 _REPLACED = [column for column in COMMAND_COLUMNS.split(", ") if column not in ("id", "webhook_id", "attempts")]
@@ -55,63 +55,40 @@ async def retranslate(db: Connection, again: Again, *, gap: timedelta, slot: int
         await fetched.count_first(db, arrival.met, since=since, received_at=arrival.received_at, slot=slot)
     rows = await fetch(db, _MADE_OPEN, (arrival.webhook_id,))
     rows += await fetch(db, _MADE_FINISHED, (day, arrival.webhook_id))
-    made: dict[str, tuple[int, int, CommandState, Line]] = {
-        id: (seq, part, CommandState(state), (destination, user_id))
-        for seq, part, id, state, destination, user_id in sorted(rows)
+    made: dict[str, tuple[int, CommandState, Line]] = {
+        id: (seq, CommandState(state), (destination, user_id)) for seq, id, state, destination, user_id in sorted(rows)
     }
     for cancellation in arrival.cancellations:
         await cancel(db, cancellation, again.now, of=arrival.webhook_id)
-    beside = {
-        planned.command.id: planned.state
-        for planned in arrival.commands
-        if planned.command.id not in made or made[planned.command.id][2] not in LEFT
-    }
-    created: list[Planned] = []
-    replaced: list[str] = []
-    kept: list[str] = []
+    remade = sort_remade(arrival.commands, {id: state for id, (_, state, _) in made.items()})
+    beside = remade.beside
     lines: list[Line] = []
     ended: list[Command] = []
-    endings: list[Ending] = []
-    for planned in arrival.commands:
-        id = planned.command.id
-        before = made.pop(id, None)
-        if before is None:
-            created.append(planned)
-            continue
-        seq, part, state, place = before
-        if state in LEFT:
-            kept.append(id)
-            continue
+    for planned in remade.again:
+        seq, _, place = made[planned.command.id]
         # What it had by the old rules is free; by the new ones it asks again.
-        await give_back(db, [id])
-        (planned,) = await governed(db, [planned])
-        settled = planned if planned.blocked_by is None else await after_identify(db, planned, beside=beside, gap=gap)
-        if part != OPEN:
-            await reopen(db, part, seq)
+        await give_back(db, [planned.command.id])
+        (settled,) = await governed(db, [planned])
+        if settled.blocked_by is not None:
+            settled = await after_identify(db, settled, beside=beside, gap=gap)
+        await reopen(db, day, seq)  # where it was finished, or a name or a cancellation has just ended it
         await _replace(db, seq, settled)
-        replaced.append(id)
         if settled.state in FINAL_STATES:
             ended.append(settled.command)
         lines += [place] if settled.line is None else [place, settled.line]
-    withdrawn: list[str] = []
-    for id, (seq, _, state, place) in made.items():
-        if state in LEFT:
-            kept.append(id)
-        elif state in (CommandState.WAITING, CommandState.PENDING):
-            await finish(db, [(seq, CommandState.CANCELLED.value, WITHDRAWN.encode(), 0, None, micros(again.now))])
-            withdrawn.append(id)
-            endings.append((id, CommandState.CANCELLED, WITHDRAWN))
-            lines.append(place)
-    await give_back(db, withdrawn)
+    withdrawn = (CommandState.CANCELLED.value, WITHDRAWN.encode(), 0, None, micros(again.now))
+    await finish(db, [(made[id][0], *withdrawn) for id in remade.withdrawn])
+    lines += [made[id][2] for id in remade.withdrawn]
+    await give_back(db, remade.withdrawn)
     # Those who were there move up before the new ones join behind them.
-    await hold(db, endings)
+    await hold(db, [(id, CommandState.CANCELLED, WITHDRAWN) for id in remade.withdrawn])
     await settle(db, lines, micros(again.now))
-    ended += await insert_commands(db, created, beside=beside, days={arrival.webhook_id: day}, gap=gap)
+    ended += await insert_commands(db, remade.created, beside=beside, days={arrival.webhook_id: day}, gap=gap)
     return Retranslation(
-        created=tuple(planned.command.id for planned in created),
-        replaced=tuple(replaced),
-        withdrawn=tuple(withdrawn),
-        kept=tuple(kept),
+        created=tuple(planned.command.id for planned in remade.created),
+        replaced=tuple(planned.command.id for planned in remade.again),
+        withdrawn=remade.withdrawn,
+        kept=remade.kept,
         ended=tuple(ended),
     )
 

@@ -9,6 +9,7 @@ import msgspec
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Webhook, WebhookState
 from gateway.store import CommandFilter, Page, WebhookFilter
+from gateway.store.conditions import read_cursor
 from gateway.store.rows import (
     ATTEMPT_COLUMNS,
     COMMAND_COLUMNS,
@@ -20,7 +21,7 @@ from gateway.store.rows import (
     webhook,
 )
 from gateway.store.sqlite import quarantine
-from gateway.store.sqlite.conditions import Conditions, read_cursor, read_page
+from gateway.store.sqlite.conditions import Conditions, read_page
 
 _WEBHOOK = "SELECT {columns} FROM webhooks WHERE id = ?".replace("{columns}", WEBHOOK_COLUMNS)
 _BATCH = "SELECT body FROM batches WHERE id = ?"

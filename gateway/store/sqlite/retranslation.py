@@ -8,8 +8,8 @@ from datetime import timedelta
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Command, CommandState, WebhookState
 from gateway.store import WITHDRAWN, Retranslation
-from gateway.store.arrivals import LEFT, Again, Planned
-from gateway.store.line import Ending, Line
+from gateway.store.arrivals import Again, Planned, sort_remade
+from gateway.store.line import Line
 from gateway.store.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
 from gateway.store.sqlite import fetched
 from gateway.store.sqlite.line import hold, move_up
@@ -54,55 +54,35 @@ def retranslate(db: sqlite3.Connection, again: Again, *, gap: timedelta) -> Retr
     }
     for cancellation in arrival.cancellations:
         cancel(db, cancellation, again.now, of=arrival.webhook_id)
-    beside = {
-        planned.command.id: planned.state
-        for planned in arrival.commands
-        if planned.command.id not in made or made[planned.command.id][1] not in LEFT
-    }
-    created: list[Planned] = []
-    replaced: list[str] = []
-    kept: list[str] = []
+    remade = sort_remade(arrival.commands, {id: state for id, (_, state, _) in made.items()})
+    beside = remade.beside
     lines: list[Line] = []
     ended: list[Command] = []
-    endings: list[Ending] = []
-    for planned in arrival.commands:
-        id = planned.command.id
-        before = made.pop(id, None)
-        if before is None:
-            created.append(planned)
-            continue
-        seq, state, place = before
-        if state in LEFT:
-            kept.append(id)
-            continue
+    for planned in remade.again:
+        seq, _, place = made[planned.command.id]
         # What it had by the old rules is free; by the new ones it asks again.
-        give_back(db, [id])
-        (planned,) = governed(db, [planned])
-        settled = planned if planned.blocked_by is None else after_identify(db, planned, beside=beside, gap=gap)
+        give_back(db, [planned.command.id])
+        (settled,) = governed(db, [planned])
+        if settled.blocked_by is not None:
+            settled = after_identify(db, settled, beside=beside, gap=gap)
         _replace(db, seq, settled)
-        replaced.append(id)
         if settled.state in FINAL_STATES:
             ended.append(settled.command)
         lines += [place] if settled.line is None else [place, settled.line]
-    withdrawn: list[str] = []
-    for id, (seq, state, place) in made.items():
-        if state in LEFT:
-            kept.append(id)
-        elif state in (CommandState.WAITING, CommandState.PENDING):
-            db.execute(_WITHDRAW, (WITHDRAWN.encode(), micros(again.now), seq))
-            withdrawn.append(id)
-            endings.append((id, CommandState.CANCELLED, WITHDRAWN))
-            lines.append(place)
-    give_back(db, withdrawn)
+    for id in remade.withdrawn:
+        seq, _, place = made[id]
+        db.execute(_WITHDRAW, (WITHDRAWN.encode(), micros(again.now), seq))
+        lines.append(place)
+    give_back(db, remade.withdrawn)
     # Those who were there move up before the new ones join behind them.
-    hold(db, endings)
+    hold(db, [(id, CommandState.CANCELLED, WITHDRAWN) for id in remade.withdrawn])
     move_up(db, lines, micros(again.now))
-    ended += insert_commands(db, created, beside=beside, gap=gap)
+    ended += insert_commands(db, remade.created, beside=beside, gap=gap)
     return Retranslation(
-        created=tuple(planned.command.id for planned in created),
-        replaced=tuple(replaced),
-        withdrawn=tuple(withdrawn),
-        kept=tuple(kept),
+        created=tuple(planned.command.id for planned in remade.created),
+        replaced=tuple(planned.command.id for planned in remade.again),
+        withdrawn=remade.withdrawn,
+        kept=remade.kept,
         ended=tuple(ended),
     )
 
