@@ -200,6 +200,28 @@ async def test_what_arrives_together_shares_a_commit_and_few_statements(store: S
     assert len(statements) <= 10
 
 
+async def test_what_comes_turn_after_turn_of_the_loop_shares_a_commit(store: Store) -> None:
+    statements: list[str] = []
+    await in_writer(store, lambda db: db.set_trace_callback(statements.append))
+    statements.clear()
+    receiving = []
+    for _ in range(20):
+        receiving.append(asyncio.create_task(store.receive(Reception(webhook=webhook()))))
+        await asyncio.sleep(0)
+    await asyncio.gather(*receiving)
+    assert statements.count("COMMIT") == 1
+
+
+async def test_one_alone_after_a_crowd_waits_for_no_other_crowd(store: Store) -> None:
+    crowd = [store.receive(Reception(webhook=webhook())) for _ in range(100)]
+    assert len(await asyncio.gather(*crowd)) == 100
+    for _ in range(2):
+        async with asyncio.timeout(10):
+            await store.receive(Reception(webhook=webhook()))
+    async with asyncio.timeout(10):
+        await asyncio.gather(store.receive(Reception(webhook=webhook())), store.close())
+
+
 @contextmanager
 def write_lock(path: Path) -> Iterator[sqlite3.Connection]:
     """Another process in the middle of a write."""
