@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
@@ -27,9 +28,12 @@ from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict
 
 from gateway.store import open_store
+from gateway.store.postgres.database import MIGRATIONS
 
 GIVEN = os.environ.get("GATEWAY_TEST_POSTGRES")
-TEMPLATE = "gateway_template"
+_SCHEMA = b"".join(file.read_bytes() for file in sorted(MIGRATIONS.glob("*.sql")))
+TEMPLATE = f"gateway_template_{hashlib.sha256(_SCHEMA).hexdigest()[:12]}"
+"""It stays on a server that was there before, for the next run."""
 # A test's server may lose everything with the power.
 SETTINGS = """
 fsync = off
@@ -124,6 +128,7 @@ class Databases:
         self._db = psycopg.connect(server, autocommit=True)
         self._made: list[str] = []
         self._empty: list[str] = []
+        self._bare: list[str] = []
         self._lock_template()
 
     def _lock_template(self) -> None:
@@ -148,7 +153,8 @@ class Databases:
 
     def bare(self) -> str:
         """The address of one without the schema, to be dropped afterwards."""
-        return url_to(self._server, self._create("template0"))
+        self._bare.append(self._create("template0"))
+        return url_to(self._server, self._bare[-1])
 
     def drop(self, url: str) -> None:
         """Take one away."""
@@ -169,7 +175,7 @@ class Databases:
         self._made.clear()
 
     def close(self) -> None:
-        for name in (*self._made, *self._empty) if GIVEN else ():  # one of our own goes as a whole
+        for name in (*self._made, *self._empty, *self._bare) if GIVEN else ():  # one of our own goes as a whole
             self._execute("DROP DATABASE IF EXISTS {} WITH (FORCE)", name)
         self._db.close()
 
