@@ -22,6 +22,7 @@ MIGRATIONS = Path(__file__).parent.parent / "migrations" / "postgres"
 # What the address leaves open. A server that is gone without a word is given up after some ten seconds.
 _DEFAULTS: dict[str, Any] = {
     "application_name": "intilery-webhook-gateway",
+    "client_encoding": "UTF8",  # whatever PGCLIENTENCODING says
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 2,
@@ -77,7 +78,9 @@ async def migrate(db: Connection, name: str) -> tuple[int, int]:
 
     :return: how many the database had, and has now.
     :raises SchemaTooNew: the database has more than this gateway knows.
+    :raises SettingsError: the database can't hold all letters.
     """
+    await _check_encoding(db, name)
     migrations = sorted(MIGRATIONS.glob("[0-9][0-9][0-9][0-9]_*.sql"))
     known = len(migrations)
     if await _version(db) == known:
@@ -103,6 +106,15 @@ async def refuse_unmoved(db: Connection, name: str) -> None:
     """:raises StoreMoved: see :mod:`gateway.store.moving`."""
     if await fetch_one(db, "SELECT 1 FROM moving WHERE NOT done LIMIT 1"):
         raise StoreMoved(f"{name}: what is moved here has not all come; run gateway move again with the same addresses")
+
+
+async def _check_encoding(db: Connection, name: str) -> None:
+    found = await fetch_one(db, "SHOW server_encoding")
+    if found != ("UTF8",):
+        raise SettingsError(
+            f"{name}: its encoding is {found[0] if found else 'unknown'}; allowed: UTF8 "
+            "(CREATE DATABASE … TEMPLATE template0 ENCODING 'UTF8')"
+        )
 
 
 async def _version(db: Connection) -> int:

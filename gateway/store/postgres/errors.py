@@ -13,8 +13,8 @@ _MET = frozenset({"40001", "40P01"})
 """Two transactions met, and this one was broken off: run again, it finds what the other one did."""
 _LOST = frozenset({"57P01", "57P02", "57P03", "57P05", "25006", "57P04"})
 """The server goes, or is a standby now: another connection may lead to a better one."""
-_NOBODYS_FAULT = ("08", "53", "54", "55", "57", "58", "F0", "XX", "28", "3D", "25")
-"""Connections, resources, limits, locks, an operator, the system: not what was asked, but when."""
+_NOBODYS_FAULT = ("08", "53", "55", "57", "58", "F0", "XX", "28", "3D", "25", "42")
+"""Connections, resources, locks, an operator, the system, rights and tables: not what was asked, but when."""
 
 
 _RACES = frozenset({"line_head", "dedup_pkey"})
@@ -57,6 +57,8 @@ def is_nobodys_fault(error: BaseException) -> bool:
 
 def unavailable(name: str, error: BaseException) -> StoreUnavailable:
     said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
+        said += "; target_session_attrs=read-write in the address finds the server that takes writes"
     return StoreUnavailable(f"{name}: {said}")
 
 
