@@ -83,7 +83,7 @@ TABLES = (
     ),
     Table(
         name="attempts",
-        join="JOIN commands AS c ON c.seq = t.command_seq LEFT JOIN webhooks AS w ON w.id = c.webhook_id",
+        join="LEFT JOIN commands AS c ON c.seq = t.command_seq LEFT JOIN webhooks AS w ON w.id = c.webhook_id",
         more={"part": _day("w")},
     ),
     Table(name="once", digests={"key": "key"}),
@@ -120,7 +120,8 @@ Progress = Callable[[int, int], None]
 
 
 async def move(source: str, target: str, *, now: datetime, progress: Progress) -> Sequence[Moved]:
-    """Move all from ``sqlite:///FILE`` to ``postgresql://…``, or go on where a move of the same two broke off.
+    """Move all from ``sqlite:///FILE`` to ``postgresql://…``, or go on where a move of the same two broke off. One that
+    is done is only told again: the database may be in use since.
 
     ``progress`` is told after each portion.
 
@@ -139,6 +140,8 @@ async def move(source: str, target: str, *, now: datetime, progress: Progress) -
             async with _database(target) as db:
                 await _begin(file, db, path=path, name=name, now=now)
                 counts = {table.name: _count(file, table) for table in TABLES}
+                if came := await _done(db):
+                    return [Moved(table=table, rows=rows, of=counts[table]) for table, rows in came.items()]
                 moved: list[Moved] = []
                 for table in TABLES:
                     before = sum(one.rows for one in moved)
@@ -230,6 +233,13 @@ async def _reserve(db: Connection, mark: int, *, name: str) -> None:
             "INSERT INTO moving (name, mark, rows, done) VALUES (%s, %s, 0, false) ON CONFLICT DO NOTHING",
             [table.name, mark],
         )
+
+
+async def _done(db: Connection) -> dict[str, int]:
+    """How many rows of each table came, where all have; else nothing."""
+    came = await fetch(db, "SELECT name, rows, done FROM moving")
+    rows = {name: rows for name, rows, done in came if done}
+    return {table.name: rows[table.name] for table in TABLES} if len(rows) == len(came) else {}
 
 
 def _count_up(progress: Progress, before: int, total: int, rows: int) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from gateway.errors import Conflict, StoreInUse, StoreMoved, StoreUnavailable
@@ -176,6 +179,64 @@ async def test_a_move_that_broke_off_goes_on(source: str, target: str, monkeypat
     assert steps[0][0] > 0
     store = open_store(target)
     await store.open()
+    assert await told(store) == before
+    await store.close()
+
+
+async def test_a_move_may_break_off_at_every_portion(source: str, target: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(moving, "PORTION", 100)
+    before = await filled(source)
+    runs = 0
+
+    def ends_connections(_done: int, _total: int) -> None:
+        with psycopg.connect(target, autocommit=True) as db:
+            db.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+
+    while True:
+        runs += 1
+        try:
+            await moving.move(source, target, now=NOW, progress=ends_connections)
+        except StoreUnavailable:
+            continue
+        break
+    assert runs > 10
+    store = open_store(target)
+    await store.open()
+    assert await told(store) == before
+    await store.close()
+
+
+async def test_what_belongs_to_nothing_any_more_comes_too(source: str, target: str) -> None:
+    await filled(source)
+    with closing(sqlite3.connect(source.removeprefix("sqlite:///"), isolation_level=None)) as file:
+        file.execute("PRAGMA foreign_keys = OFF")
+        file.execute(
+            "INSERT INTO attempts SELECT 999999, number, at, outcome, status, message, duration_ms, "
+            "intilery_event_id FROM attempts LIMIT 1"
+        )
+        file.execute("UPDATE dedup SET webhook_id = 'gone' WHERE key = (SELECT min(key) FROM dedup)")
+        file.execute("UPDATE webhooks SET received_at = -1 WHERE seq = 1")
+    await moved(source, target)
+    with psycopg.connect(target) as db:
+        assert db.execute("SELECT part FROM attempts WHERE command_seq = 999999").fetchall() == [(1,)]
+        assert db.execute("SELECT part FROM webhooks WHERE seq = 1").fetchall() == [(1,)]
+
+
+async def test_a_second_move_leaves_a_database_alone_that_serves(source: str, target: str) -> None:
+    await filled(source)
+    first = await moving.move(source, target, now=NOW, progress=lambda _done, _total: None)
+    store = open_store(target)
+    await store.open()
+    await received(store, {})
+    before = await told(store)
+    with psycopg.connect(target) as db:
+        (taken,) = db.execute("SELECT nextval('command_seq')").fetchall()  # by a transaction that is still open
+        assert await moving.move(source, target, now=NOW, progress=lambda _done, _total: None) == first
+        (next_one,) = db.execute("SELECT nextval('command_seq')").fetchall()
+        assert next_one > taken
     assert await told(store) == before
     await store.close()
 
