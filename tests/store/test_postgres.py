@@ -6,7 +6,7 @@ import asyncio
 import sys
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import psycopg
@@ -473,3 +473,12 @@ async def test_processes_that_deliver_count_one_another_until_they_leave_or_fall
     assert await other.sharers("other", now=after(12), within=within) == 2
     await other.sign_off("other")
     assert await one.sharers("one", now=after(12), within=within) == 1
+
+
+async def test_a_webhook_is_found_in_the_day_of_its_id_and_in_any_other(store: Store) -> None:
+    here = webhook(received_at=datetime.now(UTC))
+    elsewhere = [webhook(), webhook(id="not of hexadecimal digits")]
+    for hook in (here, *elsewhere):
+        await store.receive(Reception(webhook=hook))
+        assert await store.webhook(hook.id) == hook
+        assert (await store.retranslate(Reception(webhook=hook), now=NOW)).created == ()

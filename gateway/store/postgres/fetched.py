@@ -5,7 +5,7 @@ from __future__ import annotations
 from gateway.model import Fetching, WebhookState
 from gateway.store import Page, Unfetched
 from gateway.store.fetches import Noted, fetching_of
-from gateway.store.postgres.statements import Connection, fetch, fetch_one, run
+from gateway.store.postgres.statements import Connection, fetch, fetch_by_id, fetch_one, run
 from gateway.store.postgres.versions import count
 from gateway.store.rows import Row, maybe_moment, maybe_octets
 from gateway.store.served import Met
@@ -15,7 +15,7 @@ INSERT INTO fetched (webhook_id, since, due_at, fetches) VALUES (%s, %s, %s, %s)
 ON CONFLICT (webhook_id) DO UPDATE SET since = excluded.since, due_at = excluded.due_at, fetches = excluded.fetches
 """
 _FOUND = "SELECT since, due_at, fetches FROM fetched WHERE webhook_id = %s"
-_STATE = "SELECT part, state, received_at, rules_version, source FROM webhooks WHERE id = %s FOR NO KEY UPDATE"
+_STATE = "SELECT part, state, received_at, rules_version, source FROM webhooks WHERE id = %s {here} FOR NO KEY UPDATE"
 _NOTE = "UPDATE webhooks SET state = %s, reason = %s WHERE part = %s AND id = %s"
 # The state is written out, for the partial index serves only what the text itself says.
 _UNFETCHED = """
@@ -31,7 +31,7 @@ async def keep(db: Connection, row: Row) -> None:
 
 async def note(db: Connection, noted: Noted, *, slot: int) -> bool:
     """Write how far it has come; False where the webhook is not (or no more) ``fetching``."""
-    found = await fetch_one(db, _STATE, (noted.id,))
+    found = await fetch_by_id(db, _STATE, noted.id)
     if found is None or (found[1] != WebhookState.FETCHING and not noted.again):
         return False
     part, _, received_at, version, source = found

@@ -15,10 +15,10 @@ from gateway.store.conditions import read_cursor
 from gateway.store.postgres import quarantine
 from gateway.store.postgres.conditions import Conditions, read_page
 from gateway.store.postgres.rows import OPEN, attempt, command, is_text
-from gateway.store.postgres.statements import Connection, fetch, fetch_one, sql
+from gateway.store.postgres.statements import Connection, fetch, fetch_by_id, fetch_one, sql
 from gateway.store.rows import dumped, micros, octets, webhook
 
-_WEBHOOK = sql("SELECT {webhook} FROM webhooks WHERE id = %s")
+_WEBHOOK = sql("SELECT {webhook} FROM webhooks WHERE id = %s {here}")
 _BATCH = "SELECT body FROM batches WHERE id = %s"
 _WEBHOOKS = sql("SELECT seq, {webhook} FROM webhooks WHERE {conditions} ORDER BY seq DESC LIMIT %s")
 _WALK = _WEBHOOKS.replace("seq DESC", "seq")
@@ -61,7 +61,7 @@ SELECT destination FROM found UNION SELECT destination FROM parked
 
 
 async def find_webhook(db: Connection, id: str) -> Webhook:
-    row = await fetch_one(db, _WEBHOOK, (id,)) if is_text(id) else None
+    row = await fetch_by_id(db, _WEBHOOK, id) if is_text(id) else None
     if row is None:
         if is_text(id) and (kept := await quarantine.find_webhook(db, id)) is not None:
             return kept

@@ -14,11 +14,11 @@ from gateway.store.postgres.endings import finish, reopen
 from gateway.store.postgres.line import hold, settle
 from gateway.store.postgres.reception import after_identify, governed, insert_commands
 from gateway.store.postgres.rows import command_row
-from gateway.store.postgres.statements import Connection, fetch, fetch_one, run, sql
+from gateway.store.postgres.statements import Connection, fetch, fetch_by_id, run, sql
 from gateway.store.postgres.terms import cancel, give_back
 from gateway.store.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
 
-_WEBHOOK = "SELECT part, state FROM webhooks WHERE id = %s FOR NO KEY UPDATE"
+_WEBHOOK = "SELECT part, state FROM webhooks WHERE id = %s {here} FOR NO KEY UPDATE"
 _BECAME = ("state", "errors", "reason", "matched", "event_type", "event_time", "rules_version")
 _UPDATE_WEBHOOK = f"""
 UPDATE webhooks SET {", ".join(f"{column} = %s" for column in _BECAME)} WHERE part = %s AND id = %s
@@ -42,7 +42,7 @@ WHERE seq = %s
 async def retranslate(db: Connection, again: Again, *, gap: timedelta, slot: int) -> Retranslation | NotFound:
     """Replace what a webhook became."""
     arrival = again.arrival
-    was = await fetch_one(db, _WEBHOOK, (arrival.webhook_id,))
+    was = await fetch_by_id(db, _WEBHOOK, arrival.webhook_id)
     if was is None:
         return NotFound(f"webhook {arrival.webhook_id}: no such webhook")
     day, state_before = was

@@ -14,6 +14,7 @@ from typing import Any
 
 from psycopg import AsyncConnection, AsyncCursor
 
+from gateway.store.postgres.rows import likely_day
 from gateway.store.quarantines import QUARANTINE_COLUMNS
 from gateway.store.replayed import REPLAY_COLUMNS
 from gateway.store.rows import ATTEMPT_COLUMNS, COMMAND_COLUMNS, VERSION_COLUMNS, WEBHOOK_COLUMNS, Row
@@ -83,6 +84,13 @@ async def fetch_one(db: Connection, query: str, parameters: Parameters = ()) -> 
     """The first row of a query."""
     row: Row | None = await (await _execute(db, query, parameters)).fetchone()
     return row
+
+
+async def fetch_by_id(db: Connection, query: str, id: str) -> Row | None:
+    """The row with an id, looked for in the part where it is likely to be, and then in all. ``{here}`` in the query
+    stands for the part."""
+    here = await fetch_one(db, query.replace("{here}", "AND part = %s"), (id, likely_day(id)))
+    return here or await fetch_one(db, query.replace("{here}", ""), (id,))
 
 
 async def fetch_each(db: Connection, queries: Sequence[tuple[str, Parameters]]) -> list[list[Row]]:
