@@ -235,7 +235,7 @@ class Dispatcher:
     async def _share(self) -> int:
         """How many processes deliver from this store, this one among them."""
         within = timedelta(seconds=max(GONE_AFTER * self._terms.poll, 1.0))
-        return await self._store.sharers(self._process, now=self._terms.clock(), within=within)
+        return await self._store.sharers(self._process, within=within)
 
     async def _keep_looking(self) -> None:
         """See who shares the rates, and what others pause and resume."""

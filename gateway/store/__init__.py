@@ -650,7 +650,8 @@ class Store(Protocol):
         identify) goes on waiting for that length, and not until the clock comes there again. What waits for a moment
         still does, and so do lookups and leases, where too early would be worse than late.
 
-        With None that is found out: by how far what was made last lies in the future.
+        With None that is found out: by how far what was made last lies in the future. Not while another process
+        delivers: its clock may be the one that differs, and what waits is sent by it.
 
         :return: by how much; zero, and nothing is done, where it was less than a second.
         """
@@ -690,9 +691,10 @@ class Store(Protocol):
         """The destinations that have unfinished commands; what waits for an identify counts where that goes. Unlike
         :meth:`backlog` it counts nothing, and costs the same with a million of them."""
 
-    async def sharers(self, process: str, *, now: datetime, within: timedelta) -> int:
+    async def sharers(self, process: str, *, within: timedelta) -> int:
         """Say that ``process`` delivers, and learn how many do: this one, and those that have said so ``within`` this
-        time. Each uses its part of every destination's rate. SQLite has one serving process: 1.
+        time, by the store's clock, for those of the processes differ. Each uses its part of every destination's rate.
+        SQLite has one serving process: 1.
         """
 
     async def sign_off(self, process: str) -> None:

@@ -362,8 +362,8 @@ class PostgresStore:
     async def unfinished(self) -> frozenset[str]:
         return await self._open().reader.read(lists.unfinished)
 
-    async def sharers(self, process: str, *, now: datetime, within: timedelta) -> int:
-        return await self._open().delivery.submit(_say, (process, micros(now), micros(now - within)))
+    async def sharers(self, process: str, *, within: timedelta) -> int:
+        return await self._open().delivery.submit(_say, (process, within // MICROSECOND))
 
     async def sign_off(self, process: str) -> None:
         await self._open().delivery.submit(_sign_off, process)

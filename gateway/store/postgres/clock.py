@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gateway.store.leases import SetBack
+from gateway.store.postgres import sharers
 from gateway.store.postgres.statements import Connection, fetch_one, run
 from gateway.store.rows import micros
 
@@ -18,6 +19,8 @@ async def set_back(db: Connection, clock: SetBack) -> int:
     """By how many microseconds it was set back: 0 where it was too little to matter."""
     by = clock.by
     if by is None:
+        if await sharers.count(db):
+            return 0
         last = await fetch_one(db, _MADE_LAST)
         by = 0 if last is None else last[0] - micros(clock.now)
     if by < clock.matters:

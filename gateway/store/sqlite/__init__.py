@@ -332,7 +332,7 @@ class SQLiteStore:
     async def unfinished(self) -> frozenset[str]:
         return await self._open().lists.read(lists.unfinished)
 
-    async def sharers(self, process: str, *, now: datetime, within: timedelta) -> int:
+    async def sharers(self, process: str, *, within: timedelta) -> int:
         self._open()
         return 1
 

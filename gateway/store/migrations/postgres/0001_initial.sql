@@ -268,7 +268,7 @@ CREATE INDEX identified_until ON identified (until);
 -- The processes that deliver, each of which says so every second.
 CREATE TABLE sharers (
     process text PRIMARY KEY,
-    seen_at bigint NOT NULL
+    seen_at bigint NOT NULL                 -- by the server's clock
 );
 
 -- Whether Intilery showed the messageId of a command of this kind that it is known to have accepted. An address is
