@@ -100,7 +100,7 @@ def _folder() -> Path:
 
 @contextlib.contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    with (folder.parent / f"{folder.name}.lock").open("w") as lock:
+    with (folder.parent / f"gateway-postgres-of-{os.getuid()}.lock").open("w") as lock:  # one for all runs
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
