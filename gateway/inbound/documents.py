@@ -7,6 +7,7 @@ or a form, whatever the content type says, and what could be read in more than o
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -63,9 +64,20 @@ def raw_json(request: Request, path: tuple[str, ...]) -> bytes:
 
 
 def _one_reading(request: Request, where: str) -> None:
+    as_sent(request, where)
     _, _, charset = (request.header("content-type") or "").lower().partition("charset")
     if charset and known_charset(charset.strip(" =").partition(";")[0].strip(' "')) in _TWO_READINGS:
         raise AuthenticationFailed(f"the scheme reads {where} of the body, and its charset allows two readings")
+
+
+def as_sent(request: Request, where: str) -> None:
+    """Refuse a body that is compressed: the parser reads what was in it, and here it is read as it came. Bytes can be
+    both at once, for a deflated body has no mark of its own.
+
+    :raises AuthenticationFailed: its headers say so.
+    """
+    if (request.header("content-encoding") or "").strip().lower() not in ("", "identity"):
+        raise AuthenticationFailed(f"the scheme reads {where} of the body, and the body is compressed")
 
 
 def _form_document(request: Request, where: str) -> dict[str, str]:
@@ -73,8 +85,12 @@ def _form_document(request: Request, where: str) -> dict[str, str]:
         raise AuthenticationFailed(f"the scheme reads {where} of a form; the body is none")
     fields = form_fields(request)
     document = dict(fields)
+    names = sorted(name for name, _ in fields)
     for name in document:
-        if sum(other == name or other.startswith(f"{name}[") for other, _ in fields) > 1:
+        # Those that nest below a name stand behind it, up to what follows "[" in the order of characters.
+        same = bisect_right(names, name) - bisect_left(names, name)
+        below = bisect_left(names, f"{name}\\") - bisect_left(names, f"{name}[")
+        if same + below > 1:
             document[name] = _REPEATED
     return document
 

@@ -45,6 +45,7 @@ _KINDS: Final[dict[type, tuple[type, str]]] = {
     Rsa: (rsa.RSAPublicKey, "an RSA key"),
 }
 _HEX_32 = re.compile(r"[0-9a-fA-F]{64}")
+_WHOLE_PEM = re.compile(r"(?:\s*-----BEGIN (CERTIFICATE|PUBLIC KEY)-----[A-Za-z0-9+/=\s]++-----END \1-----)++\s*")
 _RAW: Final = 32
 """Bytes of an Ed25519 key as such."""
 
@@ -69,7 +70,11 @@ class PublicKeyMethod:
             url = published_url(self._scheme.published, envelope)
             if envelope.means.published is None:
                 raise AuthenticationFailed(f"the certificate at {url} can't be asked for here")
-            return self._read([(url, envelope.means.published.text(url))])
+            text = envelope.means.published.text(url)
+            if not _WHOLE_PEM.fullmatch(text):
+                # An answer that merely holds one may repeat what a stranger told that host before.
+                raise AuthenticationFailed(f"what stands at {url} is not a certificate and nothing else")
+            return self._read([(url, text)])
         found = []
         for key in self._scheme.public_key:
             name = key.name if key.text is not None else key.name + envelope.suffix
@@ -150,6 +155,9 @@ def _as_der(signature: bytes, key: ec.EllipticCurvePublicKey) -> bytes:
 def published_url(at: PublishedAt, envelope: Envelope) -> str:
     """The address of a certificate that a request names.
 
+    It has no query: at one, Amazon's hosts answer what anybody put there, a certificate of his own in it
+    (spaceraccoon.dev, improper validation of SigningCertUrl).
+
     :raises AuthenticationFailed: there is none, or not at a host that the rules file allows.
     """
     if at.header is not None:
@@ -168,14 +176,15 @@ def published_url(at: PublishedAt, envelope: Envelope) -> str:
     plain = (
         split.username is None
         and split.password is None
+        and not {*"?#;"} & {*url}
         and url.isascii()
         and url.isprintable()
         and len(url) <= MAX_ADDRESS
     )
     if split.scheme != "https" or named not in at.hosts or not plain:
         raise AuthenticationFailed(
-            f"{where}, the address of the certificate, is not at a host that the rules file allows: "
-            + ", ".join(at.hosts)
+            f"{where}, the address of the certificate, is not a plain https:// one at a host that the rules file "
+            f"allows: {', '.join(at.hosts)}"
         )
     return url
 

@@ -33,6 +33,7 @@ from urllib.parse import urlsplit
 
 from gateway.errors import AuthenticationFailed
 from gateway.inbound.documents import (
+    as_sent,
     content_type,
     document_of,
     form_fields,
@@ -262,6 +263,7 @@ def _sorted_form(request: Request) -> bytes:
         raise AuthenticationFailed(
             f"the scheme signs form fields; the content type is {content_type(request) or 'absent'}"
         )
+    as_sent(request, "the form fields")
     if looks_otherwise(request.body):
         raise AuthenticationFailed("the scheme signs form fields; the body is no form, whatever its content type says")
     pairs = sorted(set(form_fields(request)))

@@ -152,6 +152,9 @@ async def test_a_certificate_is_fetched_only_from_a_host_that_the_rules_file_nam
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         asked.append((await reader.readuntil(b"\r\n\r\n")).split()[1].decode())
         body = pem.encode()
+        if asked[-1] == "/repeats":
+            # As the APIs of Amazon and others repeat what anybody has stored there.
+            body = b"<Response><UserData>%s</UserData></Response>" % body
         writer.write(b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body))
         await writer.drain()
 
@@ -169,10 +172,13 @@ async def test_a_certificate_is_fetched_only_from_a_host_that_the_rules_file_nam
             for other in (
                 f"https://127.0.0.2:{port}/cert-1", f"http://127.0.0.1:{port}/c", "https://127.0.0.1/c", "file:///c",
                 f"https://127.0.0.1:{port}@example.com/", f"https://user@127.0.0.1:{port}/c", "https://[::1", "",
-                f"https://127.0.0.1:{port}/\t",
+                f"https://127.0.0.1:{port}/\t", f"https://127.0.0.1:{port}/?Action=GetEndpointAttributes",
+                f"https://127.0.0.1:{port}/cert-1#x", f"https://127.0.0.1:{port}/cert-1?",
             ):  # fmt: skip
                 assert await hooks.status("s", BODY, {**made.headers, "X-Cert": other}) == 401
-    assert asked == ["/cert-1"]
+            repeated = {**made.headers, "X-Cert": f"https://127.0.0.1:{port}/repeats"}
+            assert await until_verified(hooks, "s", repeated) == 401, "a certificate within something else"
+    assert asked == ["/cert-1", "/repeats"]
 
 
 async def test_addresses_that_strangers_make_up_push_out_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -44,7 +44,7 @@ KEY_WORDS: Final[Mapping[str, str]] = {
     "body_query": "the parameter of the address that holds the SHA-256 of a body that is no form",
     "public_key": "$env.NAME, or a file beside this one such as sender.pem: a public key or a certificate; or a list",
     "published": "instead of public_key: the request names its certificate's address, in a header or at a path of the "
-    "body; hosts are those that may be asked",
+    "body; hosts are those that may be asked, and an address with a query is refused",
     "form": "der (unless given), or raw: both numbers one after the other",
     "padding": "pkcs1 (unless given), or pss",
     "name": "the name of the header or of the query's parameter",
