@@ -47,6 +47,10 @@ _CREDENTIAL_NAME: Final = re.compile(
     re.IGNORECASE,
 )
 SEALED: Final = re.compile(r"\[sealed:([0-9a-f]{32})\]")
+MAX_SHOWN: Final = 16
+"""Different secrets in one body: a sender has one, or two while it changes."""
+MAX_SEALS: Final = 4_000
+"""Places of a body, some 170 kB of hashes."""
 _WORD: Final = re.compile(r"[A-Za-z][A-Za-z0-9_-]{1,19} +")
 """The kind of credential at the beginning of an ``Authorization`` header; it says much and reveals nothing."""
 
@@ -148,16 +152,25 @@ def _sealed_query(query: str, scheme: Scheme, key: bytes) -> str:
 
 def _sealed_body(request: Request, scheme: Scheme, key: bytes) -> bytes:
     body = request.body
+    found: set[bytes] = set()
     for path in body_secrets(scheme):
-        for shown in body_texts(request, tuple(path.split("."))):
-            forms = [
-                form for form in _json_forms(shown.encode("utf-8", "surrogatepass")) if form and form in request.body
-            ]
+        shown = set(body_texts(request, tuple(path.split("."))))
+        if len(shown) > MAX_SHOWN:
+            # Each is looked for in all of the body: a stranger could make that take for ever.
+            raise AuthenticationFailed(f"{path} of the body shows {len(shown):,} secrets; at most {MAX_SHOWN} are")
+        for text in shown:
+            forms = [form for form in _json_forms(text.encode("utf-8", "surrogatepass")) if form and form in body]
             if not forms:
                 raise AuthenticationFailed(f"{path} of the body is written in an unusual way")
-            for form in forms:
-                body = body.replace(form, _seal(key, form).encode())
-    return body
+            found.update(forms)
+    if not found:
+        return body
+    longest_first = sorted(found, key=len, reverse=True)
+    if sum(map(body.count, longest_first)) > MAX_SEALS:
+        # A hash is longer than a letter, and the body would become many times what it was.
+        raise AuthenticationFailed(f"it stands there over {MAX_SEALS:,} times")
+    pattern = re.compile(b"|".join(map(re.escape, longest_first)))
+    return pattern.sub(lambda match: _seal(key, match[0]).encode(), body)
 
 
 def _json_forms(value: bytes) -> Iterator[bytes]:

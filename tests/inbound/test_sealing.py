@@ -99,6 +99,30 @@ def test_one_that_tells_hashes_gets_no_secret_for_it() -> None:
         assert not verifies(scheme, opened, {"S": "the-secret"}), how
 
 
+@pytest.mark.parametrize(
+    "guesses",
+    [
+        [f"guess{number}" for number in range(20_000)],  # looked for one by one, they would take minutes
+        ["a"] * 50_000,  # a hash is 41 bytes
+    ],
+)
+def test_a_body_of_guesses_is_not_kept_at_all(guesses: list[str]) -> None:
+    body = json.dumps({"meta": [{"token": guess} for guess in guesses]}).encode()
+    kept, lacking = sealed(request(body=body), scheme_from(BODY), KEY)
+    assert kept.body == b""
+    assert lacking is not None
+    assert "guess" not in lacking
+
+
+def test_one_secret_within_another_is_sealed_as_what_it_is() -> None:
+    """As it was replaced one by one, a short one changed the hash of a longer one, and that was never known again."""
+    body = json.dumps({"meta": [{"token": "s3cret"}, {"token": "e"}]}).encode()
+    kept, lacking = sealed(request(body=body), scheme_from(BODY), KEY)
+    assert lacking is None
+    assert b"s3cret" not in kept.body
+    assert b"s3cret" in unsealed(kept, scheme_from(BODY), KEY, credential={"S": "s3cret"}.get, parts={}).body
+
+
 def test_signatures_and_what_they_are_made_of_stay() -> None:
     how = {"hmac": {"header": "X-Auth-Token", "secret": "$env.S", "signed": "{header.X-Api-Key}{body}"}}
     headers = (("x-auth-token", "abc"), ("x-api-key", "def"), ("x-other-token", "ghi"))
