@@ -6,8 +6,8 @@ verified, so whatever is sent back is bounded: printable characters that mean no
 only after their signature was checked.
 
 A keyed hash of a token that a stranger chooses is a signature that a stranger can ask for. So a token that is hashed
-holds letters, digits and ``_+/.~-`` only: nothing in it can be the body, or the timestamp and body, that the same
-secret signs.
+holds letters, digits and ``_+/.~-`` only: nothing in it can be the object, or the timestamp and object, that the same
+secret signs. ``true`` and a body that is empty it can be, so a source that hashes for strangers takes none like these.
 """
 
 from __future__ import annotations
@@ -54,6 +54,7 @@ _RETRY_AFTER: Final = 300
 # Printable ASCII without < > & " ' ` and \: Microsoft Graph's token is a sentence with colons and spaces.
 _ECHO: Final = re.compile(r"[ !#-%(-;=?-\[\]-_a-z{-~]*")
 _TOKEN: Final = re.compile(r"[A-Za-z0-9_+/.~-]+={0,2}")
+_LIKE_A_TOKEN: Final = re.compile(rb"[A-Za-z0-9_+/.~=-]*")
 _SECRET: Final = re.compile(r"[A-Za-z0-9_+/.~=-]+")
 _ORIGIN: Final = re.compile(r"[A-Za-z0-9.:/_-]{1,253}")
 # Nothing that two readers of addresses have ever understood differently: no user, no port but 443, no backslash, no @.
@@ -116,6 +117,13 @@ def first_answer(
         if is_signed(challenge) is signed and (found := answer(challenge, request, credential)) is not None:
             return found
     return None
+
+
+def hashed_for_strangers(challenges: Iterable[Challenge], request: Request) -> bool:
+    """Whether a webhook's body might have been signed by a challenge: alone, or behind a timestamp, as its token."""
+    return any(isinstance(one, HashToken) and not one.signed for one in challenges) and (
+        _LIKE_A_TOKEN.fullmatch(request.body) is not None
+    )
 
 
 # -- one each ------------------------------------------------------------------------------------------------------

@@ -33,7 +33,7 @@ from gateway.inbound.authentication import verify
 from gateway.inbound.batches import receptions, store_all
 from gateway.inbound.body import Taken, taken
 from gateway.inbound.challenge_kinds import Challenge, EmptyList, methods_of
-from gateway.inbound.challenges import ChallengeAnswer, first_answer
+from gateway.inbound.challenges import ChallengeAnswer, first_answer, hashed_for_strangers
 from gateway.inbound.exchange import Gone, acknowledge, declared_length, receive_body, refuse, reply
 from gateway.inbound.hooks import addressed, unset_credentials
 from gateway.inbound.origins import Proxies
@@ -239,6 +239,8 @@ class Receiver:
         verified = verify(
             source.verify, request, credential=self._credential, now=now, parts=parts, published=self._published
         )
+        if source.challenges and hashed_for_strangers(source.challenges, request):
+            raise AuthenticationFailed("the body is like a token of the challenge, whose hash anybody gets here")
         self._check_rate(source, self._rates.wait)
         if source.challenges and (answer := first_answer(source.challenges, request, self._credential, signed=True)):
             if answer.visit and not self._visit(source.name, answer.visit):

@@ -17,7 +17,7 @@ from gateway.inbound.arrival import filled_url, source_of, translated
 from gateway.inbound.authentication import verify
 from gateway.inbound.batches import Stored, receptions, store_all
 from gateway.inbound.body import taken
-from gateway.inbound.challenges import first_answer
+from gateway.inbound.challenges import first_answer, hashed_for_strangers
 from gateway.inbound.diagnosis import BUDGET
 from gateway.inbound.hooks import unset_credentials
 from gateway.inbound.quarantine import Refused, diagnosed
@@ -132,6 +132,8 @@ def _look_again(one: Quarantined, bench: Bench, budget: int) -> Passed | StillRe
         # Of a credential that is kept as a hash less can be found out than at its receipt.
         less = any(KEPT_AS_HASH in text for text in found.findings) and same.cause is not Cause.UNDIAGNOSED
         return StillRefused(reason=str(error), diagnosis=same if less else found)
+    if source.challenges and hashed_for_strangers(source.challenges, request):
+        return StillRefused(reason="the body is like a token of the challenge", diagnosis=same)
     return Passed(source=source, parts=parts, verified=verified)
 
 

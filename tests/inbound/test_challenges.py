@@ -53,6 +53,7 @@ SECRETS = {
 }
 SIGNED_BY_US = "{hmac: {header: X-Shop-Signature, secret: $env.SHOP_SECRET}}"
 VERIFY = {
+    "x": "x",
     "asana": "{hmac: {header: X-Hook-Signature, secret: $env.ASANA_SECRET}}",
     **{name: name for name in ("meta", "slack", "zoom", "woocommerce", "xero")},
 }
@@ -154,6 +155,17 @@ async def test_x(app: Starlette, hooks: httpx.AsyncClient) -> None:
     assert found.json() == {"response_token": f"sha256={digest}"}
     for body in ('{"for_user_id": "1"}', "[1]", '"a"', "a" * 257, "a b", "a=b", ""):
         assert (await hooks.get("/x", params={"crc_token": body})).status_code == 400, body
+
+
+async def test_what_x_is_answered_is_no_webhooks_signature(app: Starlette, hooks: httpx.AsyncClient) -> None:
+    """Anybody may ask for the hash of a token, and ``true`` is a token and a JSON body."""
+    for token in ("true", "1", "eyJhIjoxfQ.eyJhIjoxfQ.c2ln", "aWQ9MQ=="):
+        found = await hooks.get("/x", params={"crc_token": token})
+        headers = {"x-twitter-webhooks-signature": found.json()["response_token"]}
+        assert (await hooks.post("/x", content=token.encode(), headers=headers)).status_code == 401, token
+    good = b'{"for_user_id": "1"}'
+    assert (await hooks.post("/x", content=good, headers=signed("x", good))).status_code == 200
+    assert await kept(app) == 1
 
 
 async def test_the_vector_of_twitter(app: Starlette, hooks: httpx.AsyncClient) -> None:
