@@ -22,6 +22,8 @@ Address: TypeAlias = IPv4Address | IPv6Address
 
 _BRACKETED = re.compile(r"\[([^\]]+)\](?::\d+)?")
 _MAX_HOPS = 64
+_LONGEST = 100
+"""Characters of an address with its port and zone, and spaces around it."""
 
 
 def check_origin(scheme: IPAllow) -> Check:
@@ -66,9 +68,14 @@ def plain_fingerprint(text: str) -> str:
     return re.sub(r"\A(?:sha-?\d+[:=])", "", text.strip().lower()).replace(":", "")
 
 
-@lru_cache(maxsize=4096)
 def address_in(text: str) -> Address | None:
     """The address in a text: bare, in brackets, or with a port; an IPv4 address in IPv6's clothes is IPv4."""
+    # What is longer is none, and would fill the memory with whatever strangers write into a header.
+    return _address_in(text) if len(text) <= _LONGEST else None
+
+
+@lru_cache(maxsize=4096)
+def _address_in(text: str) -> Address | None:
     text = text.strip().strip('"')
     if bracketed := _BRACKETED.fullmatch(text):
         text = bracketed[1]

@@ -91,7 +91,7 @@ def check_basic(scheme: Basic) -> Check:
         expected = user_of(scheme, means.credential, suffix)
         if expected is None:
             raise AuthenticationFailed(f"no user is set: {env_name(scheme.user)}{suffix} is unset")
-        known = compare_digest(user, expected.encode())
+        known = compare_digest(user, expected.encode("utf-8", "surrogatepass"))
         names = chosen(scheme.password, scheme.per, means.parts)
         name = _matching([password], names, means.credential, "the password of header Authorization (Basic)")
         if not known:

@@ -558,3 +558,16 @@ def test_nothing_but_a_refusal_comes_of_a_stranger(scheme: Scheme, body: bytes, 
     names += " tickettailor-webhook-signature x-square-hmacsha256-signature"
     headers = dict.fromkeys(names.split(), value)
     refusal(scheme, request_of(headers, body=body, query=query, url="https://x.example/"))
+
+
+def test_a_reason_holds_little_of_what_a_stranger_wrote() -> None:
+    strange = {f"x-signature-{number}-{'a' * 500}": "1" for number in range(50)}
+    assert len(refusal(scheme_from({"hmac": {"header": "X-Sig", "secret": "$env.S"}}), request_of(strange))) < 400
+
+
+def test_a_user_of_odd_bytes_in_the_environment_is_just_another() -> None:
+    odd = {"U": "\udce9", "S": "secret"}  # as os.environ tells a byte that is no UTF-8
+    scheme = scheme_from({"basic": {"user": "$env.U", "password": "$env.S"}})
+    given = request_of({"authorization": "Basic " + base64.b64encode(b"e:secret").decode()})
+    with pytest.raises(AuthenticationFailed):
+        verify(scheme, given, credential=odd.get, now=NOW)
