@@ -451,14 +451,28 @@ async def test_a_gateway_that_knows_a_day_makes_its_tables_again(days: tuple[Sto
     await other.close()
 
 
+async def test_gateways_that_prune_together_drop_a_day_once(days: tuple[Store, str]) -> None:
+    store, url = days
+    others = [open_store(url, identify_gap=GAP) for _ in range(3)]
+    await asyncio.gather(*(other.open() for other in others))
+    for at in range(4):
+        await store.receive(Reception(webhook=webhook(received_at=after(at * DAY))))
+    shares = await asyncio.gather(*(pruned(each, at=40 * DAY) for each in (store, *others)))
+    shares.append(await pruned(store, at=40 * DAY))
+    assert sum(share.webhooks for share in shares) == 4
+    assert tables(url) == []
+    await asyncio.gather(*(other.close() for other in others))
+
+
 async def test_a_day_is_not_dropped_under_who_reads_it(days: tuple[Store, str]) -> None:
     store, url = days
-    await store.receive(Reception(webhook=webhook()))
+    await store.receive(Reception(webhook=webhook(dedup_key="old"), dedup_until=after(60)))
     with psycopg.connect(url) as reader:
         reader.execute("SELECT count(*) FROM webhooks")
         with pytest.raises(StoreUnavailable, match="lock timeout"):
             await pruned(store, at=31 * DAY)
-        # Receptions go on meanwhile.
+        # What lies elsewhere is pruned, and receptions go on meanwhile.
+        assert ask(url, "SELECT count(*) FROM dedup") == [(0,)]
         await store.receive(Reception(webhook=webhook()))
     assert (await pruned(store, at=31 * DAY)).webhooks == 2
 

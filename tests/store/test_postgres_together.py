@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import random
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
-from gateway.model import FINAL_STATES, CommandState, Webhook
-from gateway.store import Act, Claim, CommandFilter, Reception, Store, Verdict, WebhookFilter
+from gateway.errors import StoreUnavailable
+from gateway.model import FINAL_STATES, CommandState, Fetching, Webhook, WebhookState, new_webhook_id
+from gateway.store import Act, Claim, CommandFilter, Receipt, Reception, Store, Verdict, WebhookFilter, open_store
 from gateway.store.leases import Result
 from gateway.store.postgres import PostgresStore, claims
 from gateway.store.postgres.statements import Connection
 from gateway.terms import Cancellation, Once
+from tests.postgres import Databases
 from tests.store.conftest import Opened
 from tests.store.making import GAP, LEASE, NOW, after, attempt, claimed, command, ended, one, received, webhook
 
@@ -199,3 +203,75 @@ async def test_whatever_gateways_do_at_once_nobody_is_left_behind_and_nothing_go
     )
     holders = Counter(hook.dedup_key for hook in hooks if hook.dedup_key is not None)
     assert set(holders.values()) <= {1}
+
+
+async def test_days_are_dropped_while_others_write_into_them(databases: Databases) -> None:
+    """Late receptions, replays, acts and fetches of days that are just then pruned: what is not over stays whole."""
+    url = databases.bare()
+    stores = [open_store(url, identify_gap=GAP) for _ in range(3)]
+    await asyncio.gather(*(store.open() for store in stores))
+    chance = random.Random(6)
+    day, running = 86_400, 3
+    kept: dict[str, tuple[Webhook, CommandState]] = {}
+    free: list[str] = []
+    fetching: set[str] = set()
+
+    async def write(store: Store) -> None:
+        nonlocal running
+        for _ in range(8):
+            received_at = after(chance.randrange(4) * day + chance.choice((0, 43_199.9)))
+            hook = webhook(received_at=received_at, batch_id="b", batch=b"[]", dedup_key=str(chance.random()))
+            state = chance.choice([CommandState.HELD, CommandState.DRY_RUN, CommandState.PENDING])
+            if chance.random() < 0.2:
+                hook = msgspec.structs.replace(hook, state=WebhookState.FETCHING)
+                await store.receive(Reception(webhook=hook))
+                await store.note_fetching(hook.id, Fetching(since=received_at))
+                fetching.add(hook.id)
+            else:
+                made = command(hook, user_id=hook.id, state=state)
+                await store.receive(Reception(webhook=hook, commands=(made,)))
+                if state is not CommandState.DRY_RUN:
+                    kept[made.id] = (hook, state)
+                    free.append(made.id)
+            await asyncio.sleep(chance.choice((0, 0.002)))
+        running -= 1
+
+    async def prune(store: Store) -> None:
+        while running:
+            await asyncio.sleep(0.1)
+            with contextlib.suppress(StoreUnavailable):  # a lock that was waited for too long: at the next time
+                await store.prune(now=after(10 * day), default=timedelta(days=1), by_source={})
+
+    async def change_some(store: Store) -> None:
+        while running:
+            await asyncio.sleep(0.002)
+            if free:
+                id = free.pop(chance.randrange(len(free)))
+                await change(store, id)
+                free.append(id)
+
+    async def change(store: Store, id: str) -> None:
+        hook, state = kept[id]
+        if chance.random() < 0.5:
+            again = command(hook, user_id=hook.id, state=state)
+            assert (await store.retranslate(Reception(webhook=hook, commands=(again,)), now=NOW)).replaced == (id,)
+        elif state is CommandState.HELD:
+            await store.act(Act.NOT_DELIVERED, [id], now=NOW)
+            kept[id] = (hook, CommandState.PENDING)
+
+    try:
+        async with asyncio.timeout(PATIENCE), asyncio.TaskGroup() as group:
+            for store in stores:
+                for work in (write, prune, change_some):
+                    group.create_task(work(store))
+        for id, (hook, _) in kept.items():
+            assert (await stores[0].command(id)).state in (CommandState.HELD, CommandState.PENDING)
+            assert (await stores[0].webhook(hook.id)).batch == b"[]"
+            repeat = msgspec.structs.replace(hook, id=new_webhook_id())
+            assert (await stores[0].receive(Reception(webhook=repeat))) == Receipt(hook.id, duplicate=True)
+        assert {one.id for one in (await stores[0].unfetched()).items} == fetching
+        await stores[0].prune(now=after(10 * day), default=timedelta(days=1), by_source={})
+        there = (await stores[0].webhooks(WebhookFilter(), limit=1000)).items
+        assert {hook.id for hook in there} == {hook.id for hook, _ in kept.values()} | fetching
+    finally:
+        await asyncio.gather(*(store.close() for store in stores))

@@ -226,8 +226,12 @@ class PostgresStore:
     ) -> Pruned:
         read, house = self._open().reader.read, self._open().house
         pruned = Pruned()
+        given_up: StoreUnavailable | None = None
         for one in await read(pruning.past, now=now, default=default, by_source=by_source):
-            pruned += await self._prune_part(one, dry_run=dry_run)
+            try:
+                pruned += await self._prune_part(one, dry_run=dry_run)
+            except StoreUnavailable as error:  # somebody reads this day, say: the rest is pruned all the same
+                given_up = error
         if quarantined is not None:
             for source in await read(quarantine.sources):
                 old = source, micros(now - min(quarantined, by_source.get(source, default)))
@@ -242,6 +246,8 @@ class PostgresStore:
         longest = max((default, *by_source.values()))
         for version in await read(pruning.old_versions, micros(now - longest)):
             pruned += Pruned(rules_versions=1) if dry_run else await house.submit(_drop_version, version)
+        if given_up is not None:
+            raise given_up
         return pruned
 
     async def _prune_part(self, one: pruning.Past, *, dry_run: bool) -> Pruned:

@@ -14,7 +14,7 @@ from gateway.store.postgres.statements import Connection, fetch
 
 PARTED = ("webhooks", "commands", "attempts")
 LOCK = 0x6761_7465_7761_7901
-"""Of pg_advisory_xact_lock: migrations, and the making and dropping of days, one at a time."""
+"""Of pg_advisory_xact_lock: migrations and the making of days, one at a time. (The next number: dropping them.)"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 _PARTS = """

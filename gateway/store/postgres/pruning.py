@@ -16,7 +16,7 @@ import msgspec
 from psycopg import sql as identifiers
 
 from gateway.store import Pruned
-from gateway.store.postgres.parts import PARTED, existing, table_of
+from gateway.store.postgres.parts import LOCK, PARTED, existing, table_of
 from gateway.store.postgres.rows import DAY, KEPT, day_of
 from gateway.store.postgres.statements import Connection, fetch, fetch_each, fetch_one, run, touched
 from gateway.store.rows import micros
@@ -55,6 +55,7 @@ _MOVE_OUT = (
     "UPDATE dedup SET part = 0 WHERE part = %(part)s AND webhook_id = ANY(%(ids)s)",
     "UPDATE webhooks SET part = 0 WHERE part = %(part)s AND id = ANY(%(ids)s)",
 )
+_ONE_DROPS = "SELECT pg_try_advisory_xact_lock(%s)"
 _COUNT_DAY = """
 SELECT (SELECT count(*) FROM webhooks AS w WHERE w.part = %(part)s AND {over}),
     (SELECT count(*) FROM commands AS f WHERE f.part = %(part)s AND NOT EXISTS (
@@ -207,7 +208,10 @@ async def count_day(db: Connection, part: int) -> Pruned:
 
 
 async def drop_day(db: Connection, part: int) -> Pruned | None:
-    """Drop the tables of a day; None where something in it is not over after all."""
+    """Drop the tables of a day; None where something in it is not over after all. Nothing is taken out where another
+    gateway is dropping days, or has dropped this one."""
+    if await fetch_one(db, _ONE_DROPS, (LOCK + 1,)) != (True,) or part not in await existing(db):
+        return Pruned()
     await db.execute("SET LOCAL lock_timeout = '1s'")
     tables = [identifiers.Identifier(table_of(parent, part)) for parent in PARTED]
     names = identifiers.SQL(", ").join(tables)
