@@ -25,6 +25,8 @@ CHALLENGES: Final[Mapping[str, tuple[str, Mapping[str, Any]]]] = MappingProxyTyp
                 "hosts": ["sns.*.amazonaws.com", "sns.*.amazonaws.com.cn"],
             },
         ),
+        # developers.circle.com/wallets/webhook-notifications: an address has to answer HEAD and POST
+        "circle": ("probe", {"methods": ["HEAD"]}),
         # github.com/cloudevents/spec, cloudevents/http-webhook.md, abuse protection
         "cloudevents": ("allow_origin", {}),
         # dropbox.com/developers/reference/webhooks: text/plain and nosniff are asked for there

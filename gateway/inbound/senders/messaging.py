@@ -71,9 +71,12 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
                 "{timestamp}:{body}",
                 tolerance=None,
                 encoding="base64",
+                timestamp_unit="ms",
             ),
-            source=as_read("dev.frontapp.com/docs/application-webhooks"),
+            source="dev.frontapp.com/docs/application-webhooks",
             dedup_key="$.id",
+            note="it is saved only where the answer repeats a header: "
+            "respond: {body: {challenge: $header.X-Front-Challenge}}",
         ),
         "hubspot": Preset(
             title="HubSpot, version 3",
@@ -206,6 +209,8 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             keys={"name": "Verification-Token"},
             source=as_read("developers.ringcentral.com/guide/notifications/webhooks/receiving"),
             dedup_key="$.uuid",
+            note="the first request has another header, Validation-Token, to be sent back: challenge: {echo_header: "
+            "{name: Validation-Token}} while it is set up, and no longer, for that page shows it in later ones too",
         ),
         "sendgrid": Preset(
             title="SendGrid event webhook",

@@ -81,15 +81,9 @@ ROWS: Final[Mapping[str, Preset]] = MappingProxyType(
             title="Circle",
             kind="ecdsa",
             keys={"header": "X-Circle-Signature"},
-            source=as_read("developers.circle.com/cpn/guides/webhooks/verify-webhook-signatures"),
+            source="developers.circle.com/api-reference/verify-webhook-signatures",
+            challenge="circle",
             note="X-Circle-Key-Id names the key; put those that are in use into CIRCLE_PUBLIC_KEY",
-        ),
-        "ethoca": Preset(
-            title="Ethoca alerts",
-            kind="basic",
-            keys={},
-            source=as_read("developer.mastercard.com, Ethoca alerts for merchants"),
-            note="with mutual TLS before it",
         ),
         "exact_online": Preset(
             title="Exact Online",
