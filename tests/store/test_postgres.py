@@ -275,6 +275,26 @@ async def test_a_name_has_one_command_over_all_gateways(opened: Opened) -> None:
     assert [item.webhook_id for item in left] == [max(hook.id for hook in hooks)]
 
 
+async def test_groups_with_the_same_names_in_another_order_dont_wait_in_circles(opened: Opened, store_url: str) -> None:
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    before = ask(store_url, deadlocks)
+    stores = [await opened() for _ in range(3)]
+
+    async def receive(store: Store, names: str) -> None:
+        for _ in range(4):
+            hooks = [webhook() for _ in names]
+            made = [command(hook, user_id=hook.id, name=name) for hook, name in zip(hooks, names, strict=True)]
+            given = [Reception(webhook=hook, commands=(one,)) for hook, one in zip(hooks, made, strict=True)]
+            await asyncio.gather(*map(store.receive, given))
+
+    await asyncio.gather(*map(receive, stores, ("abcdef", "fedcba", "cfbead")))
+    left = (await stores[0].commands(CommandFilter(state=CommandState.PENDING), limit=100)).items
+    assert sorted(str(one.name) for one in left) == list("abcdef")
+    for store in stores:
+        await store.close()  # a connection that ends says what it met
+    assert ask(store_url, deadlocks) == before
+
+
 async def test_a_limit_holds_over_all_gateways(opened: Opened) -> None:
     stores = [await opened() for _ in range(3)]
     limit = Limit(scope="shop", key="ada", at_most=4, within=3600)

@@ -26,7 +26,7 @@ from gateway.store.postgres.errors import Met
 from gateway.store.postgres.line import TAKEN, in_lines
 from gateway.store.postgres.rows import OPEN, command_row, day_of, digest
 from gateway.store.postgres.statements import Connection, ask, columns_of, fetch_each, fetch_one, run, sql, write
-from gateway.store.postgres.terms import Names, cancel, claim_once, once_claims
+from gateway.store.postgres.terms import Names, cancel, claim_once, lock_names, once_claims
 from gateway.store.postgres.versions import count
 from gateway.store.rows import Row, maybe_moment, maybe_text, moment
 
@@ -86,6 +86,7 @@ async def write_arrivals(
         await write(db, _KEEP_BATCHES, sorted(batches.values()))
         if met := [arrival.met for arrival in found.fresh if arrival.met is not None]:
             await count(db, met, slot=slot)
+        await lock_names(db, found.fresh)
         for group in in_order(found.fresh):
             for arrival in group:
                 for cancellation in arrival.cancellations:

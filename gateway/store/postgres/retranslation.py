@@ -15,7 +15,7 @@ from gateway.store.postgres.line import hold, settle
 from gateway.store.postgres.reception import after_identify, governed, insert_commands
 from gateway.store.postgres.rows import command_row
 from gateway.store.postgres.statements import Connection, fetch, fetch_by_id, run, sql
-from gateway.store.postgres.terms import cancel, give_back
+from gateway.store.postgres.terms import cancel, give_back, lock_names
 from gateway.store.rows import COMMAND_COLUMNS, WEBHOOK_COLUMNS, micros
 
 _WEBHOOK = "SELECT part, state FROM webhooks WHERE id = %s {here} FOR NO KEY UPDATE"
@@ -58,6 +58,7 @@ async def retranslate(db: Connection, again: Again, *, gap: timedelta, slot: int
     made: dict[str, tuple[int, CommandState, Line]] = {
         id: (seq, CommandState(state), (destination, user_id)) for seq, id, state, destination, user_id in sorted(rows)
     }
+    await lock_names(db, [arrival])
     for cancellation in arrival.cancellations:
         await cancel(db, cancellation, again.now, of=arrival.webhook_id)
     remade = sort_remade(arrival.commands, {id: state for id, (_, state, _) in made.items()})

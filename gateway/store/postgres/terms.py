@@ -2,7 +2,9 @@
 identifies that say the same.
 
 Several gateways may ask for the same key at once. A key that somebody has is locked before it is looked at; one that
-nobody has is inserted, and where another gateway was quicker the transaction is run again and finds it taken. The uses
+nobody has is inserted, and where another gateway was quicker the transaction is run again and finds it taken. Names
+are locked before the first is looked at, in one order: else two groups with the same names would wait in circles, a
+second each time until PostgreSQL breaks one off. The uses
 of a limit are counted under an advisory lock of its key, since there is no row to lock before the first one.
 """
 
@@ -12,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 
 from gateway.model import Command, CommandState
+from gateway.store.arrivals import Arrival
 from gateway.store.governing import (
     QUIET,
     Holders,
@@ -30,6 +33,7 @@ from gateway.store.postgres.endings import ending_row, finish
 from gateway.store.postgres.errors import Met
 from gateway.store.postgres.identified import needless_of
 from gateway.store.postgres.line import hold, move_up, release
+from gateway.store.postgres.parts import LOCK
 from gateway.store.postgres.rows import command, digest
 from gateway.store.postgres.statements import Connection, ask, fetch, fetch_one, run, sql, touched, write
 from gateway.store.rows import Row, micros, octets
@@ -70,7 +74,7 @@ _NAME = "INSERT INTO names (source, name, command_id) VALUES (%s, %s, %s) ON CON
 _RENAME = "UPDATE names SET command_id = %s WHERE source = %s AND name = %s"
 _UNNAME = "DELETE FROM names WHERE source = %s AND name = %s"
 
-_LOCK_LIMITS = "SELECT pg_advisory_xact_lock(key) FROM (SELECT unnest(%b::bigint[]) AS key ORDER BY 1) AS k"
+_LOCK = "SELECT pg_advisory_xact_lock(key) FROM (SELECT unnest(%b::bigint[]) AS key ORDER BY 1) AS k"
 _FORGET_USES = "DELETE FROM uses WHERE scope = %s AND key = %s AND at <= %s"
 _USED = "SELECT count(*) FROM uses WHERE scope = %s AND key = %s AND command_id <> %s"
 _USE = """
@@ -81,6 +85,10 @@ _QUIET = sql("""
 UPDATE commands_open AS c SET state = 'waiting', head = false, due_at = v.due_at, reason = v.reason
 FROM {v: seq bigint, due_at bigint, reason bytea} WHERE c.seq = v.seq
 """)
+
+
+_NAMES = LOCK + 256
+"""The first of 256 advisory locks: each name has one of them."""
 
 
 async def once_claims(db: Connection, commands: Iterable[Command]) -> OnceClaims:
@@ -110,6 +118,16 @@ async def give_back(db: Connection, ids: Sequence[str]) -> None:
         free = [id for id in having if id not in reached]
         await run(db, _GIVE_BACK, [free])
         await run(db, _UNUSE, [free])
+
+
+async def lock_names(db: Connection, arrivals: Iterable[Arrival]) -> None:
+    """Until the commit nobody else takes or cancels the names that these take or cancel."""
+    names = {(one.source, one.name) for arrival in arrivals for one in arrival.cancellations}
+    for arrival in arrivals:
+        names |= {(one.command.source, one.command.name) for one in arrival.commands if one.command.name is not None}
+    # Few locks for many names: a server has no room for one each.
+    if locks := {_NAMES + digest(octets(f"{source}/{name}"))[0] for source, name in names}:
+        await run(db, _LOCK, [sorted(locks)])
 
 
 async def cancel(db: Connection, cancellation: Cancellation, now: datetime, *, of: str) -> None:
@@ -192,7 +210,7 @@ async def sendable(
     let_go: list[Command] = []
     limits = {_lock_of(one.limit) for _, one in due if one.limit is not None}
     if limits:
-        await run(db, _LOCK_LIMITS, [sorted(limits)])
+        await run(db, _LOCK, [sorted(limits)])
     for seq, one in due:
         wakes = None if one.quiet is None else one.quiet.ends_at(now)
         if wakes is not None:
