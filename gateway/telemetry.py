@@ -9,8 +9,9 @@ import asyncio
 import logging
 import os
 import sys
+import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import IO, Any
 
@@ -35,6 +36,7 @@ from gateway.delivery import (
 )
 from gateway.errors import StoreError
 from gateway.inbound import fetch, quarantine
+from gateway.inbound.rates import Rates
 from gateway.inbound.received import Received
 from gateway.inbound.trials import Cause
 from gateway.inbound.visits import VisitMade
@@ -50,6 +52,8 @@ EXPOSITION_TYPE = CONTENT_TYPE_LATEST
 # A second series for every counter, which says when it was first counted: nobody asked for it.
 disable_created_metrics()  # type: ignore[no-untyped-call]
 
+LINES = 5.0
+"""Of the log, a second, for what one source was answered in one way; twice as many at once after a quiet time."""
 _log = logging.getLogger("gateway")
 _DELIVERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -57,8 +61,11 @@ _DELIVERY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10
 class Telemetry:
     """Counts and logs what the gateway emits. Has a registry of its own, so several gateways live in one process."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry()
+        self._lines = Rates(clock)
+        self._untold: dict[str, int] = {}
+        """By source and answer: requests that had no line."""
         self._unlogged: dict[str, int] = {}
         """By source: failures of authentication that no line tells of yet."""
         self._counted: dict[tuple[Counter, tuple[str, ...]], int] = {}
@@ -202,21 +209,36 @@ class Telemetry:
                 self._count(self._outcomes, ended.destination, ended.command, ended.state.value)
         if record.answer == "not_stored":
             self._store_errors.labels("receive").inc()
-        if record.answer == "challenge":
-            _log.info("%s: a challenge was answered", record.source, extra={"fields": {"source": record.source}})
+        if record.answer == "challenge" and (before := self._before(record)) is not None:
+            fields = {"source": record.source}
+            _log.info("%s: a challenge was answered%s", record.source, before, extra={"fields": fields})
         if record.reason is not None:
             # Anybody can ask for what is not there; that is worth no line. What failed authentication gets one when it
             # was looked into.
             silent = record.status in (404, 405) or (record.status == 401 and record.webhook_id != "")
             level = logging.DEBUG if silent else logging.WARNING
+            before = "" if silent else self._before(record)
+            if before is None:
+                return
             _log.log(
                 logging.ERROR if record.status >= 500 and record.answer != "overloaded" else level,
-                "%s: %s: %s",
+                "%s: %s: %s%s",
                 record.source or "hooks",
                 record.answer,
                 record.reason,
+                before,
                 extra={"fields": {"source": record.source, "status": record.status, "webhook": record.webhook_id}},
             )
+
+    def _before(self, record: Received) -> str | None:
+        """What a line says of those like it that had none; None where this one gets none either: strangers could fill
+        the disk. All of them are counted."""
+        like = f"{record.source} {record.answer}"
+        if self._lines.wait(like, LINES):
+            self._untold[like] = self._untold.get(like, 0) + 1
+            return None
+        before = self._untold.pop(like, 0)
+        return f" ({before:,} like it had no line)" if before else ""
 
     def _count(self, counter: Counter, *labels: str, by: int = 1) -> None:
         """Count at the end of this turn of the event loop, all that is alike at once: a group of webhooks is answered

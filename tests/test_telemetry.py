@@ -97,6 +97,23 @@ def test_a_refusal_is_logged_by_its_weight(log: io.StringIO, status: int, answer
     assert ('gateway_store_errors_total{verb="receive"} 1.0' in metrics(telemetry)) == (answer == "not_stored")
 
 
+@pytest.mark.parametrize(("status", "answer"), [(400, "unreadable_request"), (503, "overloaded"), (200, "challenge")])
+def test_a_flood_of_one_kind_gets_few_lines_and_is_counted(log: io.StringIO, status: int, answer: str) -> None:
+    clock = [0.0]
+    telemetry = Telemetry(clock=lambda: clock[0])
+    reason = None if answer == "challenge" else "why"
+    for _ in range(500):
+        telemetry.received(Received(source="shop", status=status, answer=answer, reason=reason))
+    telemetry.received(Received(source="other", status=status, answer=answer, reason=reason))
+    clock[0] += 1
+    telemetry.received(Received(source="shop", status=status, answer=answer, reason=reason))
+    told = lines(log)
+    assert len(told) == 12
+    assert "other" in told[10]["message"]
+    assert told[11]["message"].endswith("(490 like it had no line)")
+    assert f'gateway_webhooks_received_total{{answer="{answer}",source="shop"}} 501.0' in metrics(telemetry)
+
+
 def test_attempts_are_counted_and_those_that_failed_for_good_are_logged(log: io.StringIO) -> None:
     telemetry = Telemetry()
     verdict = Verdict(state=CommandState.FAILED, reason="assetId must not be empty")

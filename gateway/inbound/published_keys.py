@@ -22,6 +22,7 @@ import msgspec
 from gateway import __version__
 from gateway.errors import FetchError, NotVerifiable
 from gateway.inbound.api_transport import failure_of, network, read_answer
+from gateway.inbound.rates import Rates
 
 PATIENCE: Final = 5.0
 """Seconds for one answer."""
@@ -37,6 +38,8 @@ FRESH: Final = 3_600.0
 """Seconds after which what a rules file names is asked for again."""
 LONGEST: Final = 86_400.0
 """Seconds for which an answer is used that can't be renewed."""
+LINES: Final = 1.0
+"""Of the log, a second, for addresses that strangers may have made up."""
 
 _log = logging.getLogger(__name__)
 
@@ -69,6 +72,7 @@ class PublishedKeys:
         self._transport: httpx.AsyncBaseTransport | None = None
         self._kept: dict[str, _Kept] = {}
         self._asking: dict[str, asyncio.Task[None]] = {}
+        self._lines = Rates(monotonic)
         self._renewing: asyncio.Task[None] | None = None
 
     def text(self, url: str) -> str:
@@ -153,7 +157,7 @@ class PublishedKeys:
             kept.failure = f"no answer within {PATIENCE:g} s"
         except FetchError as error:
             kept.failure = str(error)
-        if kept.failure:
+        if kept.failure and (url in self._addresses() or not self._lines.wait("", LINES)):
             _log.warning("the key at %s could not be fetched: %s", url, kept.failure)
 
     async def _answer(self, url: str) -> str:

@@ -180,7 +180,7 @@ def _check_claims(scheme: Jwt, claims: Mapping[str, Any], request: Request, now:
         raise AuthenticationFailed(f"the token's issuer is not {' or '.join(scheme.issuer)}")
     if scheme.audience:
         audience = claims.get("aud")
-        if not set(audience if isinstance(audience, list) else [audience]) & set(scheme.audience):
+        if not any(one in scheme.audience for one in (audience if isinstance(audience, list) else [audience])):
             raise AuthenticationFailed(f"the token's audience is not {' or '.join(scheme.audience)}")
     for name, wanted in scheme.claims:
         if (found := claims.get(name)) != wanted and not (isinstance(found, int) and str(found) == wanted):

@@ -181,6 +181,24 @@ async def test_a_certificate_is_fetched_only_from_a_host_that_the_rules_file_nam
     assert asked == ["/cert-1", "/repeats"]
 
 
+async def test_addresses_that_strangers_make_up_get_few_lines(caplog: pytest.LogCaptureFixture) -> None:
+    async with running(Publisher().app) as url:
+        keys = PublishedKeys(monotonic=lambda: 0.0)
+        for number in range(published_keys.MAX_ASKING):
+            with pytest.raises(NotVerifiable):
+                keys.text(f"{url}/made-up-{number}")
+        async with asyncio.timeout(60):
+            for number in range(published_keys.MAX_ASKING):
+                while True:
+                    with pytest.raises(NotVerifiable) as told:
+                        keys.text(f"{url}/made-up-{number}")
+                    if "404" in str(told.value):
+                        break
+                    await asyncio.sleep(0.01)
+        await keys.stop()
+    assert len([text for text in caplog.messages if "could not be fetched" in text]) == 2
+
+
 async def test_addresses_that_strangers_make_up_push_out_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(published_keys, "MAX_KEPT", 4)
     clock = [0.0]

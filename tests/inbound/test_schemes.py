@@ -415,6 +415,22 @@ async def test_a_token_in_each_algorithm(algorithm: str, tmp_path: Path) -> None
             )
 
 
+async def test_claims_of_any_kind_are_compared_and_refused(tmp_path: Path) -> None:
+    keys = {"algorithms": ["HS256"], "secret": "$env.S", "audience": ["us"], "issuer": ["them"], "tolerance": "5m"}
+    async with serving(tmp_path, source({"jwt": keys}), S=SECRET) as hooks:
+        good = {"aud": "us", "iss": "them", "iat": int(hooks.now.timestamp())}
+        odd: list[object] = [{}, [], [{}], [["us"]], {"us": 1}, None, True, 1, "", "US"]
+        for claims, status in [
+            (good, 200),
+            ({**good, "aud": ["others", "us"]}, 200),
+            *(({**good, name: value}, 401) for name in ("aud", "iss") for value in odd),
+        ]:
+            token = jwt.encode({"x": 0}, SECRET, algorithm="HS256").split(".")[0]
+            made = f"{token}.{urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b'=').decode()}"
+            proof = urlsafe_b64encode(hmac.digest(SECRET.encode(), made.encode(), "sha256")).rstrip(b"=").decode()
+            assert await hooks.status("s", BODY, {"Authorization": f"Bearer {made}.{proof}"}) == status, claims
+
+
 async def test_a_token_that_holds_the_hash_of_the_body_is_good_for_that_body(tmp_path: Path) -> None:
     async with serving(tmp_path, source("fusionauth"), FUSIONAUTH_SECRET=SECRET) as hooks:
         digest = hashlib.sha256(BODY).digest()
