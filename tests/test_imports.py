@@ -100,7 +100,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     # The two verbs: one never sees the client, the other never the rules.
     "inbound.addresses": (),
     "inbound.answers_kept": (),
-    "inbound.published_keys": (*VOCABULARY, "inbound.api_transport"),
+    "inbound.published_keys": (*VOCABULARY, "inbound.api_transport", "inbound.rates"),
     "inbound.compression": (),
     "inbound.api_transport": (*VOCABULARY, "inbound.addresses", "inbound.compression"),
     "inbound.api_client": (
