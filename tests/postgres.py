@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -55,6 +56,13 @@ def url_to(server: str, database: str) -> str:
     head, _, options = server.partition("?")
     scheme, rest = head.split("://", 1)
     return f"{scheme}://{rest.split('/', 1)[0]}/{database}" + (f"?{options}" if options else "")
+
+
+def ask(url: str, query: str) -> list[tuple[Any, ...]]:
+    """As somebody beside the gateways."""
+    with psycopg.connect(url, autocommit=True) as db:
+        cursor = db.execute(query)
+        return cursor.fetchall() if cursor.description else []
 
 
 @contextlib.contextmanager

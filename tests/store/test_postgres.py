@@ -20,19 +20,12 @@ from gateway.store.postgres import PostgresStore, commit
 from gateway.store.postgres.database import address_of, name_of
 from gateway.store.postgres.statements import Connection, fetch
 from gateway.terms import Limit, Once
-from tests.postgres import Databases
+from tests.postgres import Databases, ask
 from tests.store.conftest import Opened
 from tests.store.making import GAP, LEASE, NOW, after, claimed, command, ended, one, received, state_of, webhook
 
 DAY = 86_400.0
 MONTH = timedelta(days=30)
-
-
-def ask(url: str, query: str) -> list[tuple[Any, ...]]:
-    """As somebody beside the gateways."""
-    with psycopg.connect(url, autocommit=True) as db:
-        cursor = db.execute(query)
-        return cursor.fetchall() if cursor.description else []
 
 
 async def in_writer(store: Store, work: Callable[[Connection], Awaitable[Any]]) -> Any:

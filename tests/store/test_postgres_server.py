@@ -25,14 +25,8 @@ from gateway.store import (
     WebhookFilter,
     open_store,
 )
-from tests.postgres import Databases
+from tests.postgres import Databases, ask
 from tests.store.making import GAP, LEASE, NOW, claimed, command, received, webhook
-
-
-def ask(url: str, query: str) -> list[tuple[Any, ...]]:
-    with psycopg.connect(url, autocommit=True) as db:
-        cursor = db.execute(query)
-        return cursor.fetchall() if cursor.description else []
 
 
 def with_option(url: str, option: str) -> str:
