@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV = .venv
 ARGS ?=
 PYTEST = $(VENV)/bin/pytest
-# Much of the suite waits for processes and disks, so twice as many workers as cores.
-WORKERS ?= 4
+# Much of the suite waits for processes and disks, so more workers than cores.
+WORKERS ?= 5
 INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test coverage prove lint docs bench lock clean
@@ -13,7 +13,7 @@ run: $(VENV)/.run
 	@$(VENV)/bin/gateway demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(PYTEST) -n $(WORKERS) $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
 # The same tests, measured. Fails under the share that pyproject.toml asks for; somewhat slower than `make test`.
 coverage: $(VENV)/.dev

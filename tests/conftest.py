@@ -1,4 +1,4 @@
-"""What all tests share: reports that can travel, and one PostgreSQL."""
+"""What all tests share: their order, reports that can travel, and one PostgreSQL."""
 
 from __future__ import annotations
 
@@ -9,6 +9,25 @@ from typing import Any
 import pytest
 
 from tests.postgres import Databases, server
+
+LONG = ("test_faults.py", "test_promises.py", "test_failover.py", "test_workers.py", "test_places.py", "test_reload.py")
+"""Files whose tests take the longest: they wait for leases, timeouts and processes."""
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What takes long begins first, shared out among the workers.
+
+    Each worker of pytest-xdist begins with its part of the list (``--dist worksteal``), and takes from others' ends.
+    """
+    workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
+    long = [item for item in items if item.path.name in LONG]
+    others = [item for item in items if item.path.name not in LONG]
+    share = -(-len(others) // workers)
+    items[:] = [
+        item
+        for number in range(workers)
+        for item in (*long[number::workers], *others[number * share : (number + 1) * share])
+    ]
 
 
 @pytest.hookimpl(wrapper=True)

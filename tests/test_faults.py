@@ -269,7 +269,8 @@ async def test_killed_again_and_again_it_loses_nothing(tmp_path: Path, database:
     # An idle connection is never closed by the sandbox: what is unknown here is so by a kill and nothing else.
     async with (
         running(app, timeout_keep_alive=600) as url,
-        serving(tmp_path, url, GATEWAY_STORE=database) as gateway,
+        # PostgreSQL's leases, which are waited out, are a minute long then.
+        serving(tmp_path, url, GATEWAY_STORE=database, GATEWAY_TIMEOUT="8s") as gateway,
     ):
         senders = Shop(gateway)
         async with senders.posting():
