@@ -138,7 +138,7 @@ class Telemetry:
             "gateway_paused",
             "1 for what is paused in the store: by a person, or (automatic) because a token is refused.",
             ("scope", "name", "automatic"),
-            registry=self.registry,
+            **present,
         )
         self._rules = Gauge("gateway_rules_info", "The served rules version.", ("version", "revision"), **present)
         self._rules_loaded = Gauge(
@@ -170,12 +170,12 @@ class Telemetry:
             registry=self.registry,
         )
         self._shadow_rules = Gauge(
-            "gateway_shadow_rules_info", "The version of the shadow rules.", ("version",), registry=self.registry
+            "gateway_shadow_rules_info", "The version of the shadow rules.", ("version",), **present
         )
         self._shadow_refused = Gauge(
             "gateway_shadow_reload_failed",
             "1 while what stands in the folder of shadow rules can't be run.",
-            registry=self.registry,
+            **present,
         )
         self._pruned = Counter(
             "gateway_webhooks_pruned",

@@ -56,7 +56,8 @@ def find_request(asked: Mapping[str, str], *, now: datetime) -> FindRequest:
         raise UnreadableRequest(f"{min(unknown)} is not asked for here; allowed: text, since, depth")
     text = asked.get("text", "").strip()
     if not SHORTEST <= len(text) <= 200:
-        raise UnreadableRequest(f"text: has {len(text)} characters; allowed: {SHORTEST} to 200")
+        extreme = "short" if len(text) < SHORTEST else "long"
+        raise UnreadableRequest(f"text: {text[:80]!r} is too {extreme}; allowed: {SHORTEST} to 200 characters")
     depth = asked.get("depth", str(DEPTH))
     if not depth.isdecimal() or not 1 <= int(depth[:9]) <= MOST_DEPTH or len(depth) > 9:
         raise UnreadableRequest(f"depth: {depth[:80]!r} is not possible; allowed: 1 to {MOST_DEPTH:,}")

@@ -8,7 +8,7 @@ import click
 
 from gateway.cli.output import json_option, local_time, print_json, print_table, printable, styled_state, zone_name
 from gateway.cli.reader import View, reader, reader_options
-from gateway.cli.reading import problem_line, reason_of
+from gateway.cli.reading import problem_line, reason_of, repeated
 from gateway.cli.short_ids import short_ids
 
 
@@ -84,7 +84,7 @@ def _as_far(view: View) -> str:
 
 def _story(found: View) -> Iterable[str]:
     kind = f"  {printable(found['event_type'])}" if found["event_type"] else ""
-    repeats = f", repeated {found['repeats']} times" if found["repeats"] else ""
+    repeats = repeated(found["repeats"])
     yield (
         f"{click.style('webhook', bold=True)} {found['id']}  {found['source']}{kind}  "
         f"{local_time(found['received_at'])} {zone_name()}{repeats}"

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import click
 
 from gateway.cli.group import FOUND
-from gateway.cli.output import json_option, print_json
+from gateway.cli.output import json_option, print_json, progress_bar
 from gateway.errors import SettingsError
 from gateway.store import without_driver
 
@@ -45,13 +45,7 @@ def move(source: str, target: str | None, abandon: bool, as_json: bool) -> None:
         raise SystemExit(0 if was else FOUND)
     if target is None:
         raise SettingsError("--to is missing; allowed: postgresql://…, or --abandon")
-    quiet = as_json or not sys.stderr.isatty()
-    with click.progressbar(length=1, label="moving", file=sys.stderr, hidden=quiet, show_pos=True) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.length = max(total, 1)
-            bar.update(done - bar.pos)
-
+    with progress_bar("moving", hidden=as_json or not sys.stderr.isatty(), show_pos=True) as progress:
         moved = asyncio.run(moving.move(source, target, now=datetime.now(UTC), progress=progress))
     if as_json:
         print_json({"moved": {one.table: one.rows for one in moved}})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shutil
 import sys
 import textwrap
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
 from typing import Any
 
@@ -58,6 +59,31 @@ def pretty(value: Any) -> str:
 def shown_value(value: Any) -> str:
     """A JSON value in one line, its control characters shown and not obeyed."""
     return printable(_encode(value).decode())
+
+
+def counted(count: int, noun: str) -> str:
+    """So many of a thing: ``1 webhook``, ``1,204 webhooks``."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
+
+
+@contextmanager
+def progress_bar(label: str, *, hidden: bool, show_pos: bool = False) -> Iterator[Callable[[int, int], None]]:
+    """A bar on stderr that is told how much is done of how much. Without a word, such as where what was asked for is
+    refused, none is drawn."""
+    with ExitStack() as stack:
+        bar: Any = None
+
+        def progress(done: int, total: int) -> None:
+            nonlocal bar
+            if bar is None:
+                shown = click.progressbar(
+                    length=max(total, 1), label=label, file=sys.stderr, hidden=hidden, show_pos=show_pos
+                )
+                bar = stack.enter_context(shown)
+            bar.length = max(total, 1)
+            bar.update(done - bar.pos)
+
+        yield progress
 
 
 def styled_state(state: str) -> str:

@@ -72,7 +72,7 @@ def pause(
         click.echo(f"{scope} {name} is paused since {local_time(view['since'])} by {printable(view['by'])}")
 
 
-@click.command(short_help="Let a destination, source or rule go on; --preview says what that would do.")
+@click.command(short_help="Let a destination, source or rule go on.")
 @_what_options
 @click.option("--preview", is_flag=True, help="Only say how many commands would go, or have expired meanwhile.")
 def resume(

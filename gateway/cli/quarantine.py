@@ -24,7 +24,7 @@ from gateway.cli.short_ids import short_ids, whole_id
 _ID = re.compile(r"[0-9a-fA-F]{12,32}")
 
 
-@click.group(invoke_without_command=True)
+@click.group(invoke_without_command=True, short_help="List requests that failed authentication, and why.")
 @click.option("--source", metavar="NAME", help="Only those of this source.")
 @click.option(
     "--since", metavar="MOMENT", help="From this moment on: 2026-01-05T10:00:00Z, or a length of time ago: 2h."
@@ -83,7 +83,7 @@ def _why(row: View) -> str:
     return str(row["findings"][0] if found else row.get("reason", ""))
 
 
-@quarantine.command()
+@quarantine.command(short_help="Verify requests again, and take in what passes.")
 @click.argument("targets", nargs=-1, metavar="[SOURCE|ID]...")
 @click.option("--all", "everything", is_flag=True, help="All that is in quarantine.")
 @click.option("--dry-run", is_flag=True, help="Only say what would become of them.")

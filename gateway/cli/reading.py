@@ -310,14 +310,14 @@ def _more(page: View) -> None:
         click.echo("nothing found", err=True)
 
 
-def _repeated(times: int) -> str:
+def repeated(times: int) -> str:
     return f", repeated {'once' if times == 1 else f'{times} times'}" if times else ""
 
 
 def _webhook_lines(view: View, *, whole: bool) -> Iterable[str]:
     yield f"{click.style('webhook', bold=True)} {view['id']}"
     yield f"  source     {view['source']}" + (f"  {printable(view['event_type'])}" if view["event_type"] else "")
-    yield f"  received   {local_time(view['received_at'])} {zone_name()}{_repeated(view['repeats'])}"
+    yield f"  received   {local_time(view['received_at'])} {zone_name()}{repeated(view['repeats'])}"
     if "event_time" in view:
         yield f"  happened   {local_time(view['event_time'])} {zone_name()}"
     if "batch" in view:

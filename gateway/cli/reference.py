@@ -15,7 +15,7 @@ _BAR = re.compile(r"(?<!\\)\|")
 """Between two cells of a table."""
 
 
-@click.command()
+@click.command(short_help="Explain a word of the rules language.")
 @click.argument("name", required=False)
 @click.option("--write", "folder", metavar="DIR", help="Write every page into this folder, as Markdown.")
 def reference(name: str | None, folder: str | None) -> None:

@@ -11,6 +11,7 @@ import click
 from gateway.cli.comparing import compare_rules
 from gateway.cli.group import FOUND
 from gateway.cli.output import (
+    counted,
     json_option,
     local_time,
     print_json,
@@ -222,11 +223,13 @@ def _run(where: Reader, asked: Mapping[str, Any], *, as_json: bool) -> None:
 def _summary(view: View, problems: list[View]) -> None:
     counts = view["counts"]
     click.echo(
-        f"replay {view['replay']}: {counts.get('webhooks', 0):,} webhooks by rules version {view['rules_version']}"
+        f"replay {view['replay']}: {counted(counts.get('webhooks', 0), 'webhook')} by rules version "
+        f"{view['rules_version']}"
     )
     for word, count in counts.items():
         if word.startswith("now_"):
-            click.echo(f"  {count:>9,}  webhooks are {styled_state(word.removeprefix('now_'))} now")
+            are = "webhook is" if count == 1 else "webhooks are"
+            click.echo(f"  {count:>9,}  {are} {styled_state(word.removeprefix('now_'))} now")
     for word, words in _WORDS.items():
         if counts.get(word):
             click.echo(f"  {counts[word]:>9,}  {words}")

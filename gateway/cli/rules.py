@@ -122,6 +122,7 @@ def test(folder: str | None, junit: str | None, as_json: bool) -> None:
                         "line": result.line,
                         "passed": result.passed,
                         "difference": result.difference,
+                        "warnings": result.warnings,
                     }
                     for result in results
                 ],
@@ -135,6 +136,8 @@ def test(folder: str | None, junit: str | None, as_json: bool) -> None:
                 click.echo(f"        {settings.rules / result.file}:{result.line}")
                 for line in result.difference.splitlines():
                     click.echo(f"        {line}")
+            for warning in result.warnings:
+                click.echo(f"        {click.style('warning', fg='yellow')} {warning}")
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
     raise SystemExit(FOUND if failed else 0)
 

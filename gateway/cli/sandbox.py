@@ -18,7 +18,7 @@ from gateway.cli.output import json_option, print_line
 @click.option("--token", default="sandbox", show_default=True, help="The auth-token that it takes.")
 @click.option("--strict-identify", is_flag=True, help="Refuse commands for customers who were never identified.")
 @click.option("--identify-delay", default=0.5, show_default=True, help="Seconds until an identify is known.")
-@click.option("--faults", metavar="JSON", help="Faults from the start, as for POST /_sandbox/faults.")
+@click.option("--faults", metavar="JSON", help="What goes wrong from the start; see below.")
 @json_option
 def sandbox(
     host: str,
@@ -35,9 +35,14 @@ def sandbox(
 
     Point a gateway at it with INTILERY_URL. What it accepted is at /_sandbox/calls.
 
+    Faults are a JSON object, here or as POST /_sandbox/faults: delay (seconds), unauthorised, refuse_users (a list),
+    drop, answer_status (300 to 599), retry_after, success_false, accept_then_drop; with probability (0 to 1) and next,
+    how many calls are met. The operating guide has each. {} ends them.
+
     \b
-    Example:
+    Examples:
       gateway sandbox --port 9090 --rate 20 --burst 40
+      gateway sandbox --faults '{"answer_status": 503, "probability": 0.2}'
     """
     import msgspec
 
@@ -47,7 +52,8 @@ def sandbox(
     try:
         asked = msgspec.json.decode(faults, type=Faults) if faults else None
     except msgspec.DecodeError as error:
-        raise click.BadParameter(str(error), param_hint="--faults") from error
+        allowed = ", ".join(Faults.__struct_fields__)
+        raise click.BadParameter(f"{error}; allowed: an object of {allowed}", param_hint="--faults") from error
     app = create_sandbox(
         rate=rate or None,
         burst=burst,

@@ -27,7 +27,7 @@ PATIENCE = 30.0
 """Seconds for the answer."""
 
 
-@click.command(short_help="Sign a payload as its source would and post it to a running gateway.")
+@click.command(short_help="Sign a payload as its source would, and post it.")
 @click.argument("source")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True))
 @click.option("--url", metavar="URL", help=f"The gateway, or the whole address of a hook [GATEWAY_URL; {ADDRESS}].")

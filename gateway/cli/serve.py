@@ -139,7 +139,9 @@ def _banner(status: dict[str, Any], address: str, *, made_token: str | None, as_
     click.echo(f"  rules         version {rules['version']}{revision}")
     for source in status["sources"]:
         state = click.style("ready", fg="green")
-        if source["unset"]:
+        if status["role"] == "deliver":
+            state = "not here: the role is deliver"
+        elif source["unset"]:
             state = click.style(f"disabled: {', '.join(source['unset'])} is not set", fg="red")
         click.echo(f"  source        {source['name']}: POST {address}{source['hook']}  {state}")
     if not status["sources"]:

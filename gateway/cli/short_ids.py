@@ -16,6 +16,7 @@ SHORT_END = 4
 _TIMED = 12
 _NEAR = timedelta(seconds=1)
 """How far the moment in an id may be from that of receipt."""
+_TOO_SHORT = re.compile(r"[0-9a-f]{1,11}")
 _SHORTENED = re.compile(r"([0-9a-f]{12,32})(?:-([0-9a-f]*))?")
 
 
@@ -39,8 +40,10 @@ def _short(id: str, more: int) -> str:
 def whole_id(reader: Reader, given: str) -> str:
     """The id that begins as ``given``: of a webhook, or with a dash of a command. What can't be one stays as it is.
 
-    :raises UnreadableRequest: several begin so.
+    :raises UnreadableRequest: several begin so, or it is too short to be looked for.
     """
+    if _TOO_SHORT.fullmatch(given.lower()):
+        raise UnreadableRequest(f"{given} is too short; allowed: an id, or its first {_TIMED} digits or more")
     found = _SHORTENED.fullmatch(given.lower())
     if found is None or (len(found[1]) == 32 and (found[2] is None or len(found[2]) == 12)):
         return given

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from gateway.cli.output import json_option, local_time, print_json, print_table, styled_state, zone_name
+from gateway.cli.output import json_option, local_time, print_json, print_table, progress_bar, styled_state, zone_name
 from gateway.cli.reader import View
 from gateway.errors import SettingsError
 from gateway.settings import Settings
@@ -37,13 +37,7 @@ def backup(file: Path, store: str | None, as_json: bool) -> None:
     if not settings.store.startswith(_SQLITE):
         raise SettingsError("backup copies an SQLite store; of PostgreSQL make one with pg_dump or pg_basebackup")
     source = Path(settings.store.removeprefix(_SQLITE))
-    quiet = as_json or not sys.stderr.isatty()
-    with click.progressbar(length=1, label="copying", file=sys.stderr, hidden=quiet) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.length = max(total, 1)
-            bar.update(done - bar.pos)
-
+    with progress_bar("copying", hidden=as_json or not sys.stderr.isatty()) as progress:
         size = back_up(source, file, progress=progress)
     if as_json:
         print_json({"file": str(file), "bytes": size, "checked": True})
@@ -135,9 +129,10 @@ def _show(view: View) -> None:
         ("quarantined", "requests in quarantine"),
         ("rules_versions", "versions of the rules"),
         ("shadow_candidates", "versions of shadow rules"),
-        ("replays", "replays of many, of which are not finished:"),
+        ("replays", "replays of many"),
     ):
-        more = f" {view['unfinished_replays']:,}" if name == "replays" else ""
+        unfinished = view["unfinished_replays"] if name == "replays" else 0
+        more = f", {unfinished:,} of them not finished" if unfinished else ""
         click.echo(f"  {view[name]:>14,}  {words}{more}")
     if view["sources"]:
         click.echo()

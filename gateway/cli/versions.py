@@ -14,7 +14,7 @@ from gateway.cli.reader import View, reader, reader_options
 _CHANGES = {"stopped": "red", "removed": "yellow", "new": "green"}
 
 
-@click.command("rules")
+@click.command("rules", short_help="List the served versions of the rules, and what matched.")
 @click.option("--version", "version", metavar="VERSION", help="Only this version, with what its rules matched.")
 @click.option("--show", "show", is_flag=True, help="With --version: print its files as they were.")
 @click.option("--diff", "diff", nargs=2, metavar="A B", help="Print how the files of version B differ from those of A.")

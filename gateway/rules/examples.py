@@ -55,6 +55,8 @@ class ExampleResult(msgspec.Struct, frozen=True, kw_only=True):
     passed: bool
     difference: str = ""
     """What was expected and what came, a line each; empty where it passed."""
+    warnings: tuple[str, ...] = ()
+    """Fields that were left out because a filter could not take their value, whether it passed or not."""
 
 
 class ExampleRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -76,7 +78,7 @@ def run_examples(ruleset: Ruleset, folder: Path) -> Iterator[ExampleResult]:
         source = msgspec.structs.replace(served, tests={})
         for node in source.examples.items if source.examples is not None else ():
             name = node.get("name")
-            differences = _differences(source, node, folder)
+            differences, warnings = _differences(source, node, folder)
             yield ExampleResult(
                 source=source.name,
                 name=name.text if name is not None else f"the example in line {node.line}",
@@ -84,6 +86,7 @@ def run_examples(ruleset: Ruleset, folder: Path) -> Iterator[ExampleResult]:
                 line=node.line,
                 passed=not differences,
                 difference="\n".join(differences),
+                warnings=tuple(warnings),
             )
 
 
@@ -99,14 +102,15 @@ def requests(source: Source, folder: Path) -> Iterator[ExampleRequest]:
 # -- one example ---------------------------------------------------------------------------------------------------
 
 
-def _differences(source: Source, node: Node, folder: Path) -> list[str]:
+def _differences(source: Source, node: Node, folder: Path) -> tuple[list[str], list[str]]:
+    """What is not as expected, and what the rules left out on their way."""
     problems: list[str] = []
 
     def report(where: Node, message: str, *, at: int = 0) -> None:
         problems.append(f"line {where.line}: {message}")
 
     if node.kind != "map":
-        return [f"an example is a mapping with a name, a request and expect; found {node.describe()}"]
+        return [f"an example is a mapping with a name, a request and expect; found {node.describe()}"], []
     keys = check_keys(node, EXAMPLE_KEYS, "an example", report)
     if not {"expect", "expect_error", "expect_state"} & keys.keys():
         problems.append("expects nothing; it needs expect, expect_error or expect_state")
@@ -115,7 +119,7 @@ def _differences(source: Source, node: Node, folder: Path) -> list[str]:
     except (ValueError, Unparseable) as error:
         problems.append(str(error))
     if problems:
-        return problems
+        return problems, []
     if "expect" in keys:
         problems.extend(_compare_commands(keys["expect"][1], translation, source.codes))
     elif "expect_error" in keys and translation.commands:
@@ -126,7 +130,7 @@ def _differences(source: Source, node: Node, folder: Path) -> list[str]:
         problems.extend(f"mapping error in rule '{error.rule}': {error.message}" for error in translation.errors)
     if "expect_state" in keys and keys["expect_state"][1].text != translation.state:
         problems.append(f"expected the state {keys['expect_state'][1].text}; it is {translation.state}")
-    return problems
+    return problems, [f"rule '{one.rule}', {one.path or one.field}: {one.message}" for one in translation.warnings]
 
 
 def _translation(source: Source, node: Node, folder: Path, report: Report) -> Translation:
@@ -304,8 +308,6 @@ def _compare_commands(expected: Node, translation: Translation, codes: Mapping[s
         f"made {extra.command} (rule '{extra.rule}') for '{extra.user_id}', which is not expected"
         for extra in commands[len(expected.items) :]
     )
-    if found and translation.warnings:
-        found.extend(f"warning: {warning.path}: {warning.message}" for warning in translation.warnings)
     return found
 
 

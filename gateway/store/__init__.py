@@ -841,7 +841,7 @@ def open_store(url: str, *, identify_gap: timedelta = timedelta(milliseconds=500
     scheme = url.split(":", 1)[0]
     if scheme not in ("postgresql", "postgres"):
         raise SettingsError(
-            f"GATEWAY_STORE: {scheme}: is not a store; allowed: sqlite:///FILE, postgresql://USER@HOST/DATABASE"
+            f"GATEWAY_STORE: {scheme!r} is not a store; allowed: sqlite:///FILE, postgresql://USER@HOST/DATABASE"
         )
     try:
         from gateway.store.postgres import PostgresStore

@@ -50,14 +50,15 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def missing(id: str) -> str:
-    return f"command {id}: no such command"
+    whole = "" if "-" in id else "; its id is that of its webhook, a dash and 12 digits"
+    return f"command {id}: no such command{whole}"
 
 
 def problem(one: Command, asked: Asked) -> str | None:
     """Why its state or its expiry does not allow it, or None. A once key is asked for elsewhere."""
     if one.state not in ACTS_ON[asked.act]:
         allowed = ", ".join(ACTS_ON[asked.act])
-        what = "settled" if asked.act in (Act.DELIVERED, Act.NOT_DELIVERED) else asked.act.value
+        what = "settle" if asked.act in (Act.DELIVERED, Act.NOT_DELIVERED) else asked.act.value
         return f"command {one.id} {_WORDS[one.state]} (allowed for {what}: {allowed})"
     if asked.act in SENDS_AGAIN and one.expires_at is not None and one.expires_at <= asked.now:
         return (

@@ -155,7 +155,10 @@ def test_a_short_id_is_enough(past: Past) -> None:
     assert refused.exit_code == 1
     assert whole in refused.stderr  # delivered, and so nothing to send again
     of_all = run("show", past.delivered[:8])
-    assert of_all.exit_code == 1
+    assert of_all.exit_code == 2
+    assert "is too short; allowed: an id, or its first 12 digits or more" in of_all.stderr
+    webhook = run("retry", past.delivered)
+    assert "its id is that of its webhook, a dash and 12 digits" in webhook.stderr
 
 
 def test_an_ambiguous_id_says_so(past: Past) -> None:

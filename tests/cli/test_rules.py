@@ -96,6 +96,20 @@ def test_test_runs_every_example(tmp_path: Path) -> None:
     assert "1 passed, 0 failed" in result.stdout
 
 
+def test_test_warns_of_a_field_that_was_left_out(tmp_path: Path) -> None:
+    rules = shop.RULES.replace("email: $.customer.email", "email: $.customer.email, phone: '$.phones[*] | lower'")
+    assert rules != shop.RULES
+    (tmp_path / "rules" / "shop.yaml").write_text(
+        rules + EXAMPLES.replace('body: {number: "#1",', 'body: {number: "#1", phones: ["+1"],')
+    )
+    result = run("test")
+    assert result.exit_code == 0, result.output
+    assert "warning rule 'Order confirmation', $.phones[*] | lower: lower: found a list of 1" in result.stdout
+    (example,) = json.loads(run("test", "--json").stdout)["examples"]
+    assert example["passed"]
+    assert "found a list of 1" in example["warnings"][0]
+
+
 def test_test_shows_what_differs(tmp_path: Path) -> None:
     (tmp_path / "rules" / "shop.yaml").write_text(shop.RULES + EXAMPLES + WRONG)
     result = run("test", "--junit", str(tmp_path / "results.xml"))

@@ -114,6 +114,18 @@ def test_the_banner_for_people_says_where_to_post_and_what_is_wanting(tmp_path: 
     assert "\x1b" not in text
 
 
+def test_who_only_delivers_names_no_hook_as_ready(tmp_path: Path) -> None:
+    shop.write_rules(tmp_path / "rules")
+    process = gateway("serve", "--port", "0", "--role", "deliver", environ=shop.environ(tmp_path))
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(6)]
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    text = "".join(lines)
+    assert "/hooks/shop  not here: the role is deliver" in text
+    assert "ready" not in text
+
+
 def test_a_bad_rules_folder_ends_it_with_every_problem(tmp_path: Path) -> None:
     rules = {"a.yaml": "source: a\nverify: none\nrules:\n  - nmae: A\n", "b.yaml": "source: b\nrules: []\nextra: 1\n"}
     shop.write_rules(tmp_path / "rules", rules=rules)

@@ -79,6 +79,7 @@ async def test_what_all_workers_counted_is_told_by_each(tmp_path: Path, store: s
             assert told is not None, metrics
             assert int(told[1]) == len(senders.answered)
             assert re.search(r"^gateway_rules_info\{.*\} 1\.0$", metrics, re.MULTILINE)
+            assert "pid=" not in metrics, "a number of each process says nothing of all"
             assert not re.search(r"^gateway_backlog\{.*\} [^0]", metrics, re.MULTILINE)
 
 
