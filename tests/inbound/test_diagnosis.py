@@ -19,8 +19,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway.errors import AuthenticationFailed, GatewayError, Rejected
+from gateway.inbound import signed
 from gateway.inbound.authentication import PRESETS, scheme_from, sign, verify
 from gateway.inbound.diagnosis import BUDGET, diagnose
+from gateway.inbound.documents import form_fields
 from gateway.inbound.reencodings import reencodings
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import Means
@@ -596,3 +598,21 @@ def test_a_signature_that_was_expected_is_never_shown(preset: str) -> None:
 
 def test_many_senders_are_among_them() -> None:
     assert len(SIGNED) > 25
+
+
+def test_a_form_of_many_fields_is_taken_apart_few_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its bytes are few, and each verification of it takes milliseconds: anybody may send such forms."""
+    taken_apart = []
+
+    def counted(request: Request) -> list[tuple[str, str]]:
+        taken_apart.append(request)
+        return form_fields(request)
+
+    monkeypatch.setattr(signed, "form_fields", counted)
+    body = "&".join(f"a{number}=%20+" for number in range(9_000)).encode()
+    headers = {"X-Twilio-Signature": "a" * 27 + "=", "Content-Type": "application/x-www-form-urlencoded"}
+    found = diagnosed(
+        "twilio", headers, body=body, secrets={"TWILIO_SECRET": SECRET}, url="https://hooks.example.com/hooks/shop"
+    )
+    assert found.cause is Cause.MISMATCH
+    assert len(taken_apart) <= 4
