@@ -43,7 +43,7 @@ from gateway.cli.versions import rules
 def main(context: click.Context) -> None:
     """Turn webhooks into Intilery commands by declarative rules.
 
-    First steps: gateway demo, then gateway library and gateway add.
+    First steps: gateway demo, then gateway library and gateway add, or gateway new for any other sender.
     """
     if not __debug__:
         # Also said where an application is created; here it comes before anything that needs assertions.

@@ -48,7 +48,9 @@ def prune(dry_run: bool, rules: str | None, retention: str | None, store: str | 
     settings = Settings.from_environ(os.environ, rules=rules, store=store, retention=retention)
     path = settings.store.removeprefix("sqlite:///")
     if path != settings.store and not Path(path).exists():
-        raise SettingsError(f"--store {settings.store}: there is no such file; give --store, or GATEWAY_STORE")
+        raise SettingsError(
+            f"--store {settings.store}: no such file (gateway serve makes it); give --store, or GATEWAY_STORE"
+        )
     by_source = retentions(load_rules(settings))
 
     async def run() -> Pruned:

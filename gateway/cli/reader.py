@@ -179,7 +179,9 @@ class StoreReader:
         self._ruleset: Ruleset | None = None
         path = settings.store.removeprefix("sqlite:///")
         if path != settings.store and not Path(path).exists():
-            raise SettingsError(f"--store {settings.store}: there is no such file; give --store, or --server URL")
+            raise SettingsError(
+                f"--store {settings.store}: no such file (gateway serve makes it); give --store, or --server URL"
+            )
 
     def webhooks(self, asked: Mapping[str, str]) -> View:
         from gateway.admin import filters, quarantine, views

@@ -63,7 +63,9 @@ def inspect(store: str | None, as_json: bool) -> None:
     settings = Settings.from_environ(os.environ, store=store)
     path = Path(settings.store.removeprefix(_SQLITE)) if settings.store.startswith(_SQLITE) else None
     if path is not None and not path.exists():
-        raise SettingsError(f"--store {settings.store}: there is no such file; give --store, or GATEWAY_STORE")
+        raise SettingsError(
+            f"--store {settings.store}: no such file (gateway serve makes it); give --store, or GATEWAY_STORE"
+        )
 
     async def look() -> View:
         opened = open_store(settings.store)

@@ -99,7 +99,11 @@ def _texts(folder: Path, destinations: Path | None, problems: list[Problem]) -> 
     try:
         paths = paths_of(folder, destinations=destinations)
     except OSError as error:
-        why = "there is no such folder of rules files" if not folder.is_dir() else f"can't be read: {error.strerror}"
+        why = (
+            "there is no such folder of rules files; gateway add or gateway new makes one"
+            if not folder.is_dir()
+            else f"can't be read: {error.strerror}"
+        )
         raise RulesError((Problem(file=str(folder), line=1, column=1, message=why),)) from error
     files: dict[str, str] = {}
     for name, path in paths.items():

@@ -81,5 +81,5 @@ def test_rules_that_do_not_load_keep_everything(url: str, tmp_path: Path) -> Non
 def test_no_store_is_made_to_be_pruned(url: str, tmp_path: Path) -> None:
     done = run("prune", "--store", f"sqlite:///{tmp_path / 'other.db'}")
     assert done.exit_code == 2
-    assert "there is no such file" in done.stderr
+    assert "no such file (gateway serve makes it)" in done.stderr
     assert not (tmp_path / "other.db").exists()

@@ -84,7 +84,10 @@ def test_a_corrected_line_loads(tmp_path: Path) -> None:
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(RulesError) as error:
         load(tmp_path / "gone", environ=ENVIRON)
-    assert str(error.value) == f"{tmp_path / 'gone'}:1:1: there is no such folder of rules files"
+    assert (
+        str(error.value)
+        == f"{tmp_path / 'gone'}:1:1: there is no such folder of rules files; gateway add or gateway new makes one"
+    )
 
 
 def test_a_file_of_another_ending_is_not_served(tmp_path: Path) -> None:
