@@ -131,7 +131,8 @@ def serve(tmp_path: Path, api: API) -> Any:
 
     class Serving:
         def __init__(self, rules: str, **environ: str) -> None:
-            self.app = app_of(rules, {"GATEWAY_RELOAD": "off", **environ})
+            # Nothing is sent: what is on its way at a replay is left as it is.
+            self.app = app_of(rules, {"GATEWAY_RELOAD": "off", "GATEWAY_ROLE": "receive", **environ})
 
         async def __aenter__(self) -> Hooks:
             self.running = running(self.app)
@@ -259,8 +260,7 @@ async def test_what_is_not_there_is_missing(serve: Any, api: API) -> None:
         ORDER
         + "rules:\n  - name: R\n    send_email: {userId: \"$fetch.order.customer | default('nobody')\", assetId: E}\n"
     )
-    # Nothing is sent: what is on its way at a replay is left as it is.
-    async with serve(rules, GATEWAY_ROLE="receive") as hooks:
+    async with serve(rules) as hooks:
         view = await hooks.ended(await hooks.send())
         assert (view["state"], view["commands"][0]["user_id"]) == ("translated", "nobody")
         [fetch] = view["fetches"]
