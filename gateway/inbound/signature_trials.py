@@ -242,10 +242,9 @@ class _Signature:
         if coding in ("gzip", "x-gzip") and self._request.body[:2] != b"\x1f\x8b":
             findings.append(f"Content-Encoding says {coding} and the body is not: a proxy decompressed what was signed")
         names = " or ".join(self._trials.names)
+        likely = f"the sender's secret is not the one in {names}" if names else "it was signed with another key"
         tried = "not everything was tried, for the body is large; " if self._trials.short else ""
-        findings.append(
-            f"{tried}nothing that was tried matches: most likely the sender's secret is not the one in {names}"
-        )
+        findings.append(f"{tried}nothing that was tried matches: most likely {likely}")
         return Diagnosis(cause=Cause.MISMATCH, findings=tuple(findings))
 
     def _matches(self, **change: Any) -> bool:

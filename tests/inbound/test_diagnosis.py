@@ -616,3 +616,10 @@ def test_a_form_of_many_fields_is_taken_apart_few_times(monkeypatch: pytest.Monk
     )
     assert found.cause is Cause.MISMATCH
     assert len(taken_apart) <= 4
+
+
+def test_a_public_key_is_no_secret_of_the_senders() -> None:
+    key = base64.b64encode(Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
+    how = {"ed25519": {"header": "X-Sig", "signed": "{body}", "public_key": "$env.K"}}
+    found = diagnosed(how, {"X-Sig": "00" * 64}, secrets={"K": key.decode()})
+    assert_found(found, Cause.MISMATCH, "most likely it was signed with another key")
