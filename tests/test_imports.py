@@ -64,6 +64,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "credentials": (),
     "terms": (),
     "backoff": (),
+    "pacing": (),
     "model": ("errors", "terms"),
     "intilery": (),
     "intilery.contract": VOCABULARY,
@@ -72,7 +73,6 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "intilery.seen": ("intilery.answers",),
     "delivery.retry": (*VOCABULARY, "backoff", "store"),
     "delivery.verify": (*VOCABULARY, "backoff", "store", "delivery.retry"),
-    "delivery.pacing": VOCABULARY,
     # A request, and what is known about senders. No rules, no store.
     "inbound": (),
     "inbound.request": VOCABULARY,
@@ -94,7 +94,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
         *CHALLENGES,
     ),
     # The doors to the world, which never see each other.
-    "store.*": (*VOCABULARY, "store.*"),
+    "store.*": (*VOCABULARY, "pacing", "store.*"),
     "intilery.client": (*VOCABULARY, "backoff", "intilery.contract", "intilery.answers", "intilery.seen"),
     "intilery.sandbox.*": (*VOCABULARY, "intilery.contract", "intilery.sandbox.*"),
     # The two verbs: one never sees the client, the other never the rules.
@@ -127,11 +127,11 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "inbound.received": (*VOCABULARY, "store"),
     "inbound.receive": (*VOCABULARY, "problem", "rules", "rules.respond", "store", "inbound.*"),
     "delivery": (*VOCABULARY, "store", "delivery.*"),
-    "delivery.allowance": (*VOCABULARY, "intilery.contract", "delivery.pacing"),
+    "delivery.allowance": (*VOCABULARY, "pacing", "store", "intilery.contract"),
     "delivery.pauses": (*VOCABULARY, "store", "delivery"),
     "delivery.gate": (*VOCABULARY, "store", "intilery.contract", "delivery"),
     "delivery.lookups": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
-    "delivery.lane": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
+    "delivery.lane": (*VOCABULARY, "backoff", "pacing", "store", "intilery.contract", "delivery.*"),
     "delivery.dispatch": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
     # Those that wire. Only they read settings.
     "settings": ("errors", "credentials"),
@@ -159,12 +159,12 @@ PURE = (
     "model",
     "terms",
     "backoff",
+    "pacing",
     "intilery.contract",
     "intilery.answers",
     "intilery.seen",
     "delivery.retry",
     "delivery.verify",
-    "delivery.pacing",
     "rules.*",
 )
 AT_LOAD = ("rules.load",)  # reads the folder and asks git for its revision, before anything is served

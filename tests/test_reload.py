@@ -520,7 +520,7 @@ async def test_a_changed_rate_takes_effect(client: httpx.AsyncClient, parts: Gat
     (rules / "destinations.yaml").write_text(text)
 
     async def slower() -> bool:
-        return bool((await status(client))["destinations"][0]["rate"] == 9.95)  # 0.5 % below, see delivery/pacing.py
+        return bool((await status(client))["destinations"][0]["rate"] == 9.95)  # 0.5 % below, see gateway/pacing.py
 
     await shop.until(slower)
 

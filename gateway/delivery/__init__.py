@@ -1,7 +1,7 @@
 """Commands leave: claimed in their customer's order, paced, sent, recorded, tried again.
 
 :mod:`~gateway.delivery.dispatch` runs one :mod:`~gateway.delivery.lane` for each destination;
-:mod:`~gateway.delivery.retry` and :mod:`~gateway.delivery.pacing` decide, and do nothing else.
+:mod:`~gateway.delivery.retry` and :mod:`gateway.pacing` decide, and do nothing else.
 
 Here stand the records that delivery emits, one for each thing that an operator would want to know. Adapters log and
 count them. They name commands and destinations; whoever logs one leaves ``command.body`` out.

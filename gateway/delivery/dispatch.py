@@ -42,7 +42,7 @@ class _Clocks(NamedTuple):
 
 
 GONE_AFTER = 10
-"""A process that has not said for so many polls that it delivers does so no more: its part of the rates is free."""
+"""A process that has not said for so many polls that it delivers does so no more: its part of the places is free."""
 
 
 def _utc_now() -> datetime:
@@ -126,7 +126,7 @@ class Dispatcher:
             rng=rng,
             emit=emit,
         )
-        self._allowances = Allowances(at_most=max_in_flight, monotonic=monotonic)
+        self._allowances = Allowances(store=store, at_most=max_in_flight, monotonic=monotonic)
         self._pauses = Pauses(store, emit=emit, clock=clock)
         self._lanes: dict[str, Lane] = {}
         self._keeping: list[asyncio.Task[None]] = []
@@ -142,9 +142,7 @@ class Dispatcher:
         found = await self._recover()
         waiting = await self._store.unfinished()
         await self._pauses.look()
-        # The others see this process at their next look, and use less from then on.
-        sharers = await self._share()
-        self._allowances.share(sharers, after=2 * self._terms.poll if sharers > 1 else 0.0)
+        self._allowances.share(await self._share())
         self._running = True
         self._settle(found, "the gateway stopped while it was sending")
         self.wake({*self._destinations(), *waiting})
@@ -238,7 +236,7 @@ class Dispatcher:
         return await self._store.sharers(self._process, within=within)
 
     async def _keep_looking(self) -> None:
-        """See who shares the rates, and what others pause and resume."""
+        """See how many deliver, and what others pause and resume."""
         while True:
             await asyncio.sleep(self._terms.poll)
             try:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from gateway import pacing
 from gateway.backoff import Backoff
 from gateway.delivery import (
     AttemptMade,
@@ -254,17 +255,21 @@ class Lane:
         self._work = False  # before the claim: what is committed during it sets it again
         claims: Sequence[Claim] = ()
         try:
-            claimed = await self._store.claim(self.name, limit=taken.n, lease=terms.lease, now=terms.clock())
+            claimed = await self._store.claim(
+                self.name, limit=taken.n, lease=terms.lease, now=terms.clock(), limits=allowance.limits
+            )
             claims = claimed.claims
         finally:
-            allowance.give_back(taken, taken.n - len(claims))
+            allowance.done(taken.n - len(claims))
+        allowance.tell(claimed.bucket, taken)
+        short = claimed.bucket is not None and pacing.wait(claimed.bucket, 0.0) > 0
         self._store_retry = 0.0
         for ended in claimed.ended:
             terms.emit(CommandEnded(command=ended))
+        self._work = self._work or short or len(claims) == taken.n
         if not claims:
-            return min(max(await self._ahead(), _SOON), terms.poll)
+            return allowance.wait() if short else min(max(await self._ahead(), _SOON), terms.poll)
         self._begin(claims, taken, allowance)
-        self._work = self._work or len(claims) == taken.n
         return 0.0
 
     async def _ahead(self) -> float:
@@ -361,12 +366,15 @@ class Lane:
         if isinstance(result, Refused) and result.status is not None:  # without, the client refused it
             self._gate.authorised()
         elif isinstance(result, Throttled):
-            self._throttled(result)
+            await self._throttled(result)
         return self._decide(result, command, await self._trying_since(command))
 
-    def _throttled(self, error: Throttled) -> None:
+    async def _throttled(self, error: Throttled) -> None:
         if self._allowance is not None:
-            self._allowance.throttled(error)
+            try:
+                await self._allowance.throttled(error)
+            except StoreError as failed:  # others that send there find out by a 429 of their own
+                self._terms.emit(StoreFailed(verb="slow", message=str(failed)))
 
     async def _settle(self, claim: Claim, error: UnknownOutcome) -> None:
         command, now = claim.command, self._terms.clock()

@@ -89,7 +89,7 @@ class Lookups:
         client: Reader,
         gate: Gate,
         spend: Callable[[Destination], Awaitable[None]],
-        throttled: Callable[[Throttled], None],
+        throttled: Callable[[Throttled], Awaitable[None]],
         trying_since: Callable[[Command], Awaitable[datetime | None]],
         write: Callable[[Claim, Attempt | None, Verdict], Awaitable[bool]],
         ended: Callable[[], None],
@@ -225,7 +225,7 @@ class Lookups:
         try:
             return await self._client.lookup(where.destination, token=where.token, user_id=customer)
         except Throttled as error:
-            self._throttled(error)
+            await self._throttled(error)
             raise
 
     async def _refused(self, error: Unauthorised, where: Where) -> Finding:

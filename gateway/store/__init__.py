@@ -21,6 +21,7 @@ import msgspec
 
 from gateway.errors import SettingsError
 from gateway.model import Attempt, Command, CommandState, Fetching, RulesVersion, Webhook, WebhookState
+from gateway.pacing import Bucket
 from gateway.terms import Cancellation
 
 T = TypeVar("T")
@@ -99,6 +100,17 @@ class QuarantineCount(msgspec.Struct, frozen=True, kw_only=True):
     """When the oldest of them was received."""
 
 
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """What an address takes, and what is asked of its bucket: see :mod:`gateway.pacing`."""
+
+    address: str
+    rate: float
+    """Requests a second, as documented."""
+    burst: int
+    in_flight: int
+    """How many requests this process may have on their way there."""
+
+
 class Claim(msgspec.Struct, frozen=True, kw_only=True):
     """A command under a lease. Whoever records its result must show ``lease``."""
 
@@ -114,6 +126,8 @@ class Claimed(msgspec.Struct, frozen=True, kw_only=True):
     claims: tuple[Claim, ...] = ()
     ended: tuple[Command, ...] = ()
     """Those whose turn it was and that do not leave, as they are now, with the reason: expired or suppressed."""
+    bucket: Bucket | None = None
+    """That of the address after it, now being 0; None where no limits were named."""
 
 
 class Verdict(msgspec.Struct, frozen=True, kw_only=True):
@@ -609,9 +623,15 @@ class Store(Protocol):
 
     # -- delivery --------------------------------------------------------------------------------------------------
 
-    async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Claimed:
+    async def claim(
+        self, destination: str, *, limit: int, lease: timedelta, now: datetime, limits: Limits | None = None
+    ) -> Claimed:
         """Lease at most ``limit`` commands that are due, heads of their customers' lines. None while a person has
         paused the destination.
+
+        With ``limits`` no more than the bucket of that address holds, and each costs a token, for good: it may have
+        been sent whatever is recorded. The bucket is one for all processes that share the store, spent in the
+        transaction that leases, and new ones are empty. (SQLite has one serving process, and keeps it in memory.)
 
         Those of a higher priority first. Within one priority sources take turns, within a source its rules do, from one
         claim to the next; of one rule the one goes first that has been due, at the head of its line, the longest. So
@@ -636,6 +656,14 @@ class Store(Protocol):
 
         :return: False, and nothing is written, where the claim's lease is no longer in force.
         """
+
+    async def spend(self, limits: Limits) -> float:
+        """Take a token of an address for something that is no command, a probe say: 0.0; or, where there is none, for
+        how many seconds there will be none."""
+
+    async def slow(self, limits: Limits, *, retry_after: float | None) -> Bucket:
+        """Intilery answered 429: no process takes a token of this address for ``retry_after`` seconds, and then they
+        come at half the pace, and faster again. The bucket after that, now being 0."""
 
     async def recover(self, *, now: datetime, lease: timedelta) -> Sequence[Claim]:
         """Take over, under a new lease, what is ``delivering`` under a lease that is over (SQLite, right after
@@ -693,7 +721,7 @@ class Store(Protocol):
 
     async def sharers(self, process: str, *, within: timedelta) -> int:
         """Say that ``process`` delivers, and learn how many do: this one, and those that have said so ``within`` this
-        time, by the store's clock, for those of the processes differ. Each uses its part of every destination's rate.
+        time, by the store's clock, for those of the processes differ. Each has its part of what may be in flight.
         SQLite has one serving process: 1.
         """
 

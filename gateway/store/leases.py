@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState
-from gateway.store import Claim, Verdict
+from gateway.store import Claim, Limits, Verdict
 from gateway.store.line import IN_LINE, Ending, Line, line_of
 from gateway.store.rows import Row, maybe_octets, micros
 
@@ -26,6 +26,20 @@ class Due(msgspec.Struct, frozen=True, kw_only=True):
     lease: str
     until: datetime
     now: datetime
+    limits: Limits | None = None
+
+
+class Spending(msgspec.Struct, frozen=True, kw_only=True):
+    """One token is asked for."""
+
+    limits: Limits
+
+
+class Slowing(msgspec.Struct, frozen=True, kw_only=True):
+    """There was a 429."""
+
+    limits: Limits
+    retry_after: float | None
 
 
 class Result(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,6 +19,7 @@ import msgspec
 
 from gateway.errors import StoreUnavailable
 from gateway.model import Attempt, Command, CommandState, Fetching, RulesVersion, Webhook, WebhookState
+from gateway.pacing import Bucket
 from gateway.store import (
     Act,
     Acted,
@@ -29,6 +30,7 @@ from gateway.store import (
     Foreseen,
     Forgotten,
     Found,
+    Limits,
     Markers,
     Page,
     Pause,
@@ -53,7 +55,7 @@ from gateway.store.acting import Asked
 from gateway.store.arrivals import Again, Arrival, arrival_of
 from gateway.store.fetches import Noted, row_of
 from gateway.store.forgotten import Erasing, Named, Person, added, erased
-from gateway.store.leases import RECOVERED, Due, Result, SetBack
+from gateway.store.leases import RECOVERED, Due, Result, SetBack, Slowing, Spending
 from gateway.store.looking import Looked, walk_back
 from gateway.store.postgres import (
     acts,
@@ -123,7 +125,7 @@ class PostgresStore:
         """The days that are known to have tables."""
         slot = secrets.randbelow(versions.SLOTS)
         self._write_arrivals = partial(write_arrivals, gap=identify_gap, slot=slot)
-        self._claim = _one_by_one(partial(claims.claim, turns=Turns(), gap=identify_gap))
+        self._paced: Any = partial(claims.paced, turns=Turns(), gap=identify_gap)
         self._record = partial(claims.record, gap=identify_gap)
         self._act = _one_by_one(partial(acts.act, gap=identify_gap))
         self._retranslate = _one_by_one(partial(retranslate, gap=identify_gap, slot=slot))
@@ -144,7 +146,7 @@ class PostgresStore:
         await reader.open()
         self._connections = _Connections(
             intake=Writer(self._connect, self._name, prepare=self._make_parts, forget=self._parts.clear),
-            delivery=Writer(self._connect, self._name),
+            delivery=Writer(self._connect, self._name, first=self._paced),
             house=Writer(self._connect, self._name),
             reader=reader,
             waker=Waker(self._connect),
@@ -318,11 +320,13 @@ class PostgresStore:
 
     # -- delivery --------------------------------------------------------------------------------------------------
 
-    async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Claimed:
+    async def claim(
+        self, destination: str, *, limit: int, lease: timedelta, now: datetime, limits: Limits | None = None
+    ) -> Claimed:
         connections = self._open()
         token = f"{connections.lease}-{next(self._leases)}"
-        due = Due(destination=destination, limit=limit, lease=token, until=now + lease, now=now)
-        claiming = connections.delivery.submit(self._claim, due)
+        due = Due(destination=destination, limit=limit, lease=token, until=now + lease, now=now, limits=limits)
+        claiming: asyncio.Future[Claimed] = connections.delivery.submit(self._paced, due)
         try:
             return await asyncio.shield(claiming)
         except asyncio.CancelledError:
@@ -332,6 +336,15 @@ class PostgresStore:
     async def record(self, claim: Claim, attempt: Attempt | None, verdict: Verdict, *, now: datetime) -> bool:
         result = Result(claim=claim, attempt=attempt, verdict=verdict, now=now)
         return await self._open().delivery.submit(self._record, result)
+
+    async def spend(self, limits: Limits) -> float:
+        wait: float = await self._open().delivery.submit(self._paced, Spending(limits=limits))
+        return wait
+
+    async def slow(self, limits: Limits, *, retry_after: float | None) -> Bucket:
+        slowing = Slowing(limits=limits, retry_after=retry_after)
+        bucket: Bucket = await self._open().delivery.submit(self._paced, slowing)
+        return bucket
 
     async def recover(self, *, now: datetime, lease: timedelta) -> Sequence[Claim]:
         connections = self._open()

@@ -11,13 +11,29 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from operator import attrgetter
 
+from msgspec.structs import replace
+
+from gateway import pacing
 from gateway.model import FINAL_STATES, Command, CommandState
+from gateway.pacing import Bucket
 from gateway.store import Claim, Claimed
 from gateway.store.governing import ended_as
-from gateway.store.leases import ROUNDS, Due, Result, consequences, is_late, late_because, leased, verdict_row
+from gateway.store.leases import (
+    ROUNDS,
+    Due,
+    Result,
+    Slowing,
+    Spending,
+    consequences,
+    is_late,
+    late_because,
+    leased,
+    verdict_row,
+)
 from gateway.store.line import line_of
 from gateway.store.paused import Queue, Standing
 from gateway.store.postgres import pauses
+from gateway.store.postgres.buckets import locked
 from gateway.store.postgres.endings import ending_row, finish
 from gateway.store.postgres.identified import forget, remember
 from gateway.store.postgres.line import hold, move_up, promote, release
@@ -95,6 +111,29 @@ ON CONFLICT (command_seq, number, at, part) DO NOTHING
 _NEXT_WAITING = """
 SELECT min(due_at) FROM commands_open WHERE state = 'waiting' AND blocked_by IS NULL AND destination = %s
 """
+
+
+async def paced(
+    db: Connection, asked: Sequence[Due | Spending | Slowing], *, turns: Turns, gap: timedelta
+) -> list[Claimed | float | Bucket]:
+    """Do all that costs or changes what an address still takes: it is locked before anything else is."""
+    buckets = await locked(db, (one.limits for one in asked if one.limits is not None))
+    done: list[Claimed | float | Bucket] = []
+    for one in asked:
+        if isinstance(one, Slowing):
+            done.append(buckets.slow(one.limits, one.retry_after))
+        elif isinstance(one, Spending):
+            there = buckets.available(one.limits) > 0
+            bucket = buckets.spend(one.limits, 1 if there else 0)
+            done.append(0.0 if there else pacing.wait(bucket, 0.0))
+        elif one.limits is None:
+            done.append(await claim(db, one, turns=turns, gap=gap))
+        else:
+            n = min(one.limit, buckets.available(one.limits))
+            claimed = await claim(db, replace(one, limit=n), turns=turns, gap=gap) if n > 0 else Claimed()
+            done.append(replace(claimed, bucket=buckets.spend(one.limits, len(claimed.claims))))
+    await buckets.write(db)
+    return done
 
 
 async def claim(db: Connection, due: Due, *, turns: Turns, gap: timedelta) -> Claimed:

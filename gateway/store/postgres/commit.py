@@ -47,11 +47,12 @@ AGAIN = 20
 """How often a transaction is run again that met another one."""
 
 # A server whose default is laxer must not break what a 200 says; one that waits for its standby's replay may do so.
-# And nobody waits for ever for a lock, nor does a gateway that was stopped in the middle keep what it holds.
+# And nobody waits for ever for a lock, nor does a gateway that was stopped in the middle keep what it holds: who waits
+# for that waits longer, and gets it.
 _SETTLE = """
 SELECT set_config('synchronous_commit',
         CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true),
-    set_config('lock_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '30s', true)
+    set_config('lock_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '5s', true)
 """
 
 
@@ -81,13 +82,15 @@ class Writer:
         *,
         prepare: Callable[[Connection, Sequence[Any]], Awaitable[None]] | None = None,
         forget: Callable[[], None] | None = None,
+        first: Run[Any, Any] | None = None,
     ) -> None:
         """``prepare`` gets the items of a group before its transaction begins; ``forget`` is called where what it
-        prepared is gone."""
+        prepared is gone. Operations whose ``run`` is ``first`` go before the others of their group."""
         self._connect = connect
         self._name = name
         self._prepare = prepare
         self._forget = forget
+        self._first = first
         self._db: Connection | None = None
         self._waiting: deque[Operation[Any, Any]] = deque()
         self._operations = 0
@@ -215,7 +218,7 @@ class Writer:
         for operation in group:
             by_run.setdefault(operation.run, []).append(operation)
         settled: Settled = []
-        for run, operations in by_run.items():
+        for run, operations in sorted(by_run.items(), key=lambda one: one[0] is not self._first):
             results = await run(db, [operation.item for operation in operations])
             settled += zip(operations, results, strict=True)
         return settled

@@ -19,8 +19,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from gateway import pacing
 from gateway.errors import SettingsError, StoreUnavailable
 from gateway.model import Attempt, Command, CommandState, Fetching, RulesVersion, Webhook, WebhookState
+from gateway.pacing import Bucket
 from gateway.store import (
     Act,
     Acted,
@@ -31,6 +33,7 @@ from gateway.store import (
     Foreseen,
     Forgotten,
     Found,
+    Limits,
     Markers,
     Page,
     Pause,
@@ -79,6 +82,7 @@ from gateway.store.sqlite import (
     shadows,
     versions,
 )
+from gateway.store.sqlite.buckets import Buckets
 from gateway.store.sqlite.commit import Writer
 from gateway.store.sqlite.database import FileIdentity, ServingLock, connect, migrate, refuse_moved
 from gateway.store.sqlite.reader import Reader
@@ -120,6 +124,7 @@ class SQLiteStore:
         self._connections: _Connections | None = None
         self._closing: asyncio.Task[None] | None = None
         self._leases = count(1)
+        self._buckets = Buckets()
         self._claim = _one_by_one(partial(claims.claim, turns=Turns(), gap=identify_gap))
         self._write_arrivals = partial(write_arrivals, gap=identify_gap)
         self._record = partial(claims.record, gap=identify_gap)
@@ -285,7 +290,27 @@ class SQLiteStore:
 
     # -- delivery --------------------------------------------------------------------------------------------------
 
-    async def claim(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Claimed:
+    async def claim(
+        self, destination: str, *, limit: int, lease: timedelta, now: datetime, limits: Limits | None = None
+    ) -> Claimed:
+        if limits is None:
+            return await self._lease(destination, limit=limit, lease=lease, now=now)
+        claimed, taken = Claimed(), self._buckets.take(limits, limit)
+        try:
+            if taken:
+                claimed = await self._lease(destination, limit=taken, lease=lease, now=now)
+        finally:
+            self._buckets.give_back(limits, taken - len(claimed.claims))
+        return msgspec.structs.replace(claimed, bucket=self._buckets.told(limits))
+
+    async def spend(self, limits: Limits) -> float:
+        return 0.0 if self._buckets.take(limits, 1) else pacing.wait(self._buckets.told(limits), 0.0)
+
+    async def slow(self, limits: Limits, *, retry_after: float | None) -> Bucket:
+        self._buckets.slow(limits, retry_after)
+        return self._buckets.told(limits)
+
+    async def _lease(self, destination: str, *, limit: int, lease: timedelta, now: datetime) -> Claimed:
         connections = self._open()
         token = f"{connections.lease}-{next(self._leases)}"
         due = Due(destination=destination, limit=limit, lease=token, until=now + lease, now=now)

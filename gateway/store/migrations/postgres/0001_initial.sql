@@ -265,6 +265,17 @@ CREATE TABLE identified (
 );
 CREATE INDEX identified_until ON identified (until);
 
+-- What every address of Intilery still takes: a token bucket, as gateway/pacing.py counts. Whoever claims spends from it.
+CREATE TABLE buckets (
+    address    text PRIMARY KEY,
+    rate       double precision NOT NULL,   -- tokens a second when all is well
+    burst      integer NOT NULL,            -- most tokens that it holds
+    tokens     double precision NOT NULL,
+    at         double precision NOT NULL,   -- of tokens and pace: seconds since 1970, by the server's clock
+    pace       double precision NOT NULL,   -- tokens a second then
+    not_before double precision NOT NULL    -- none before this moment
+);
+
 -- The processes that deliver, each of which says so every second.
 CREATE TABLE sharers (
     process text PRIMARY KEY,

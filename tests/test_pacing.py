@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gateway.delivery import pacing
+from gateway import pacing
 
 
 def bucket(*, rate: float = 100.0, burst: int = 500, in_flight: int = 64, now: float = 0.0) -> pacing.Bucket:
@@ -195,3 +195,20 @@ def test_looking_often_gives_the_same_as_looking_once(steps):
     once = pacing.refilled(slowed, now)
     assert often.tokens == pytest.approx(once.tokens, rel=1e-6, abs=1e-6)
     assert often.pace == pytest.approx(once.pace)
+
+
+def test_other_limits_keep_what_there_is_room_for_and_the_part_that_429s_have_left():
+    full = bucket()
+    assert pacing.changed(full, rate=100.0, burst=500, in_flight=64, now=9.0) is full
+    slowed = pacing.slow(full, 3600.0, retry_after=1.0)
+    faster = pacing.changed(slowed, rate=200.0, burst=500, in_flight=64, now=3600.0)
+    assert (faster.rate, faster.pace, faster.not_before) == (199.0, 99.5, 3601.0)
+    smaller = pacing.changed(full, rate=100.0, burst=100, in_flight=64, now=3600.0)
+    assert (smaller.burst, smaller.tokens) == (36, 36.0)
+    assert pacing.changed(smaller, rate=100.0, burst=500, in_flight=64, now=3600.0).tokens == 36.0
+
+
+def test_by_another_clock_it_is_the_same_bucket():
+    spent = pacing.slow(bucket(), 10.0, retry_after=5.0)
+    for now in (10.0, 14.0, 16.0, 60.0):
+        assert pacing.wait(pacing.moved(spent, -10.0), now - 10.0) == pytest.approx(pacing.wait(spent, now))

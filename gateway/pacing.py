@@ -15,7 +15,7 @@ Where others spend from the same allowance (a second gateway, a script with the 
 Then additive increase, multiplicative decrease, as TCP does it: the rate halves, nothing leaves before ``Retry-After``
 has passed, and the rate climbs back to what is configured in a straight line.
 
-Times are seconds of a monotonic clock, passed as ``now``; lengths are seconds.
+Times are seconds of a clock that whoever keeps the bucket chooses, passed as ``now``; lengths are seconds.
 """
 
 from __future__ import annotations
@@ -75,6 +75,29 @@ def opened(*, rate: float, burst: int, in_flight: int, now: float, not_before: f
         raise ValueError(f"burst: {burst} requests; allowed: 1 or more")
     own = rate * (1 - MARGIN)
     return Bucket(rate=own, burst=max(1, burst - in_flight), tokens=0.0, at=now, pace=own, not_before=not_before)
+
+
+def changed(bucket: Bucket, *, rate: float, burst: int, in_flight: int, now: float) -> Bucket:
+    """The bucket under other limits than those it was :func:`opened` with; the same one where they are the same.
+
+    It keeps what it holds, as far as there is room, and the part of its rate that 429s have left it.
+    """
+    new = opened(rate=rate, burst=burst, in_flight=in_flight, now=now)
+    if (bucket.rate, bucket.burst) == (new.rate, new.burst):
+        return bucket
+    full = refilled(bucket, now)
+    return msgspec.structs.replace(
+        full,
+        rate=new.rate,
+        burst=new.burst,
+        tokens=min(float(new.burst), full.tokens),
+        pace=new.rate * min(1.0, full.pace / full.rate),
+    )
+
+
+def moved(bucket: Bucket, by: float) -> Bucket:
+    """The same bucket by a clock that shows so many seconds more."""
+    return msgspec.structs.replace(bucket, at=bucket.at + by, not_before=bucket.not_before + by)
 
 
 def refilled(bucket: Bucket, now: float) -> Bucket:
