@@ -11,9 +11,9 @@ was in flight when it began, plus what was taken in it: ``in_flight + burst + ra
 * a new bucket is empty: what the process before this one sent is not known. Nor does it matter how often it restarts.
 
 All this holds from a documented burst of 2; with a burst of 1 the server may still see two requests too close together.
-Where others spend from the same allowance (a second gateway, a script with the same token), a 429 comes all the same.
-Then additive increase, multiplicative decrease, as TCP does it: the rate halves, nothing leaves before ``Retry-After``
-has passed, and the rate climbs back to what is configured in a straight line.
+Where others spend from the same allowance (a gateway with another store, a script with the same token), a 429 comes all
+the same. Then additive increase, multiplicative decrease, as TCP does it: the rate halves, nothing leaves before
+``Retry-After`` has passed, and the rate climbs back to what is configured in a straight line.
 
 Times are seconds of a clock that whoever keeps the bucket chooses, passed as ``now``; lengths are seconds.
 """

@@ -26,8 +26,6 @@ from gateway.store import Limits, Store
 
 BESIDES = 2
 """Requests beyond the places in flight, for each lane: a probe and a lookup."""
-
-
 _AGAIN = 1.0
 """Seconds between tries of a verb that the store could not do."""
 

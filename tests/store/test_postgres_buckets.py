@@ -49,6 +49,7 @@ async def test_two_that_spend_of_several_at_once_do_not_wait_for_one_another(ope
 @pytest.mark.parametrize("by", [3600, -3600])
 async def test_a_servers_clock_that_is_set_closes_no_bucket(store: Store, store_url: str, by: int) -> None:
     asked = await filled(store)
+    assert await store.spend(asked) == 0.0  # and what it holds is written
     await store.slow(limits("https://api.example/other"), retry_after=60.0)
     async with await psycopg.AsyncConnection.connect(store_url) as db:
         await db.execute("UPDATE buckets SET at = at + %s, not_before = not_before + %s", (by, by))
