@@ -1,4 +1,4 @@
-"""Who delivers from one store, and shares the rates: every process says so again and again."""
+"""Who delivers from one store, and shares the places in flight: every process says so again and again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The processes that deliver from one database, and share the rate of every destination.
+"""The processes that deliver from one database, and have their part of the places in flight to every address.
 
 The server's clock says how long ago each was heard of: those of the processes may differ by more than that.
 """
