@@ -275,7 +275,7 @@ async def test_a_retry_that_would_come_too_late_is_not_waited_for(house: Opened)
         first = await inn.hook()
         await inn.after(minutes=90)
         assert (await inn.command(first))["state"] == "delivered"
-        inn.sandbox.faults = Faults(answer_status=503)
+        inn.sandbox.faults = Faults(answer_status=503, retry_after="3000")  # the third would be due after 150 minutes
         second = await inn.hook(number="#2")
         for _ in range(60):
             await inn.after(minutes=5)

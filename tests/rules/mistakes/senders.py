@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from tests.rules.mistakes.mistake import HEAD, Mistake
 
-_ALL = "adobe, asana, aws_sns, cloudevents, dropbox, intercom, mailchimp, mandrill, meta, microsoft_graph, mindbody, slack, trello, woocommerce, x, xero, zoom, echo_query, echo_field, echo_header, hmac, probe, form_ping, empty_list, visit, allow_origin"
+_ALL = "adobe, asana, aws_sns, circle, cloudevents, dropbox, intercom, mailchimp, mandrill, meta, microsoft_graph, mindbody, slack, trello, woocommerce, x, xero, zoom, echo_query, echo_field, echo_header, hmac, probe, form_ping, empty_list, visit, allow_origin"
 _KINDS = "json, form, ndjson, multipart, xml, text or jwt"
 
 
