@@ -68,7 +68,7 @@ LOCK = env -u PIP_FIND_LINKS -u PIP_EXTRA_INDEX_URL PIP_CONFIG_FILE=/dev/null CU
 lock: $(VENV)/bin/python
 	@$(PYTHON) -m venv $(VENV)/lock
 	@$(VENV)/lock/bin/python -m pip install --quiet --disable-pip-version-check "pip-tools>=7.5,<8"
-	$(LOCK) --output-file requirements.lock pyproject.toml
+	$(LOCK) --extra postgres --output-file requirements.lock pyproject.toml
 	$(LOCK) --extra dev --extra postgres --constraint requirements.lock --output-file requirements-dev.lock pyproject.toml
 
 clean:
