@@ -135,7 +135,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "delivery.dispatch": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
     # Those that wire. Only they read settings.
     "settings": ("errors", "credentials"),
-    "telemetry": ("*",),
+    "telemetry.*": ("*",),
     "watch": ("rules",),
     "reload": (*VOCABULARY, "rules", "watch"),
     "differences": (*VOCABULARY, "store"),
@@ -148,7 +148,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
 }
 
-WIRING = ("settings", "telemetry", "app", "admin.*", "cli.*", "__main__")
+WIRING = ("settings", "telemetry.*", "app", "admin.*", "cli.*", "__main__")
 
 # Names the tree in its docstring and the type of what RulesError carries; at run time it knows nobody.
 ONLY_FOR_TYPES = {("errors", "rules.problems")}

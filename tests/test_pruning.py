@@ -53,7 +53,7 @@ async def test_each_source_is_pruned_by_its_own_retention(gateway: Gateway, capl
     finally:
         await gateway.stop()
     assert "pruned: 4 webhooks" in caplog.text
-    assert "gateway_webhooks_pruned_total 4.0" in gateway.telemetry.exposition().decode()
+    assert "gateway_webhooks_pruned_total 4.0" in gateway.telemetry.metrics.exposition().decode()
 
 
 async def test_it_comes_round_by_itself(gateway: Gateway) -> None:
@@ -132,6 +132,6 @@ async def test_a_store_that_can_not_be_written_is_told_and_tried_again(
         await gateway.pruner.prune()
     assert "pruning: " in caplog.text
     assert "the store is closed" in caplog.text
-    assert 'gateway_store_errors_total{verb="prune"} 1.0' in gateway.telemetry.exposition().decode()
+    assert 'gateway_store_errors_total{verb="prune"} 1.0' in gateway.telemetry.metrics.exposition().decode()
     with pytest.raises(StoreUnavailable):
         await gateway.store.prune(now=NOW, default=timedelta(days=1), by_source={})

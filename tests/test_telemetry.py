@@ -60,7 +60,7 @@ def lines(log: io.StringIO) -> list[dict[str, str]]:
 
 
 def metrics(telemetry: Telemetry) -> list[str]:
-    return telemetry.exposition().decode().splitlines()
+    return telemetry.metrics.exposition().decode().splitlines()
 
 
 def test_an_accepted_webhook_is_counted_and_not_logged(log: io.StringIO) -> None:
@@ -192,8 +192,8 @@ def test_the_backlog_and_the_version_are_what_they_were_last(log: io.StringIO) -
     telemetry = Telemetry()
     telemetry.reloaded(served("one"))
     telemetry.reloaded(served("two"))
-    telemetry.backlog({"uk": {CommandState.PENDING: 3}})
-    telemetry.backlog({"us": {CommandState.WAITING: 1}})
+    telemetry.metrics.backlog({"uk": {CommandState.PENDING: 3}})
+    telemetry.metrics.backlog({"us": {CommandState.WAITING: 1}})
     found = [line for line in metrics(telemetry) if line.startswith(("gateway_backlog{", "gateway_rules_info{"))]
     assert found == [
         'gateway_backlog{destination="us",state="waiting"} 1.0',

@@ -44,7 +44,8 @@ from gateway.pruning import retentions
 from gateway.rules import Ruleset
 from gateway.settings import Settings
 from gateway.store import Act, PauseScope, Store
-from gateway.telemetry import EXPOSITION_TYPE, Telemetry
+from gateway.telemetry import Telemetry
+from gateway.telemetry.metrics import EXPOSITION_TYPE
 
 MAX_REQUEST = 10_000_000
 """Bytes of a request to the API."""
@@ -168,7 +169,7 @@ class API:
             except Conflict as error:
                 return problem_response(409, "Conflict", str(error))
             except StoreError as error:
-                self._running.telemetry.store_failed(endpoint.__name__.strip("_"))
+                self._running.telemetry.metrics.store_failed(endpoint.__name__.strip("_"))
                 return problem_response(503, "The store can't be used now", str(error), {"retry-after": "10"})
 
         return guarded
@@ -211,11 +212,11 @@ class API:
         return as_json(openapi())
 
     async def metrics(self, request: Request) -> Response:
-        telemetry = self._running.telemetry
-        telemetry.backlog(await self._running.store.backlog())
-        telemetry.pauses(await self._running.store.pauses())
-        telemetry.in_quarantine(await self._running.store.quarantine_counts())
-        return Response(telemetry.exposition(), headers={"content-type": EXPOSITION_TYPE})
+        metrics = self._running.telemetry.metrics
+        metrics.backlog(await self._running.store.backlog())
+        metrics.pauses(await self._running.store.pauses())
+        metrics.in_quarantine(await self._running.store.quarantine_counts())
+        return Response(metrics.exposition(), headers={"content-type": EXPOSITION_TYPE})
 
     async def try_(self, request: Request) -> Response:
         asked = await _decoded(request, TryRequest)

@@ -88,7 +88,7 @@ async def kept(app: Starlette) -> int:
 
 def counted(app: Starlette, source: str, what: str = "challenge") -> float | None:
     labels = {"source": source, "answer": what}
-    return shop.gateway_of(app).telemetry.registry.get_sample_value("gateway_webhooks_received_total", labels)
+    return shop.gateway_of(app).telemetry.metrics.registry.get_sample_value("gateway_webhooks_received_total", labels)
 
 
 def signed(preset: str, body: bytes) -> dict[str, str]:

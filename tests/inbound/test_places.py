@@ -226,7 +226,7 @@ async def test_one_source_leaves_room_for_its_neighbours(app: Starlette, hooks: 
         assert (await uploads[0].answer).status_code == 200
         assert (await hooks.post("/open", content=b"{}")).json()["status"] == "accepted"
     labels = {"source": "open", "answer": "overloaded"}
-    registry = shop.gateway_of(app).telemetry.registry
+    registry = shop.gateway_of(app).telemetry.metrics.registry
     assert registry.get_sample_value("gateway_webhooks_received_total", labels) == 1
 
 

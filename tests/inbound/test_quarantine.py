@@ -288,8 +288,8 @@ async def test_a_store_that_fails_loses_them_and_says_so(tmp_path: Path, caplog:
         await gateway.store.close()
         await gateway.quarantine.stop()
         assert (await client.post("/hooks/shop", content=b"{}")).status_code == 401
-        assert b"gateway_quarantine_lost_total 1.0" in gateway.telemetry.exposition()
-        assert 'gateway_store_errors_total{verb="quarantine"} 1.0' in gateway.telemetry.exposition().decode()
+        assert b"gateway_quarantine_lost_total 1.0" in gateway.telemetry.metrics.exposition()
+        assert 'gateway_store_errors_total{verb="quarantine"} 1.0' in gateway.telemetry.metrics.exposition().decode()
     assert "quarantine: 1 requests could not be kept" in caplog.text
 
 

@@ -322,7 +322,7 @@ async def test_a_sender_that_leaves_in_the_middle_of_its_body_stores_nothing(
     gateway = shop.gateway_of(app)
 
     async def noticed() -> bool:
-        return b'answer="disconnected",source="shop"} 1.0' in gateway.telemetry.exposition()
+        return b'answer="disconnected",source="shop"} 1.0' in gateway.telemetry.metrics.exposition()
 
     await shop.until(noticed)
     assert await count(app) == 0

@@ -134,7 +134,7 @@ async def stored(app: Starlette) -> list[Any]:
 
 def counted(app: Starlette, outcome: str) -> float | None:
     labels = {"source": "sns", "outcome": outcome}
-    return shop.gateway_of(app).telemetry.registry.get_sample_value("gateway_visits_total", labels)
+    return shop.gateway_of(app).telemetry.metrics.registry.get_sample_value("gateway_visits_total", labels)
 
 
 async def test_a_subscription_is_confirmed_after_the_answer(
