@@ -203,7 +203,7 @@ def test_the_backlog_and_the_version_are_what_they_were_last(log: io.StringIO) -
 
 def test_two_gateways_in_one_process_count_for_themselves() -> None:
     first, second = Telemetry(), Telemetry()
-    first.store_failed("claim")
+    first.metrics.store_failed("claim")
     assert 'gateway_store_errors_total{verb="claim"} 1.0' not in metrics(second)
 
 
