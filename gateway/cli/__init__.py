@@ -18,12 +18,12 @@ from gateway.cli.find import find
 from gateway.cli.forget import forget
 from gateway.cli.group import ReportingGroup
 from gateway.cli.library import add, library
+from gateway.cli.lists import commands, webhooks
 from gateway.cli.move import move
 from gateway.cli.new import new
 from gateway.cli.pausing import pause, probe, resume
 from gateway.cli.prune import prune
 from gateway.cli.quarantine import quarantine
-from gateway.cli.reading import commands, show, webhooks
 from gateway.cli.reference import reference
 from gateway.cli.replay import replay
 from gateway.cli.rules import check, test, try_
@@ -32,6 +32,7 @@ from gateway.cli.schema import schema
 from gateway.cli.send import send
 from gateway.cli.serve import serve
 from gateway.cli.shadow import shadow
+from gateway.cli.show import show
 from gateway.cli.status import status
 from gateway.cli.stores import backup, inspect, migrate
 from gateway.cli.versions import rules

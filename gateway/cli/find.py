@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 import click
 
+from gateway.cli.lists import reason_of
 from gateway.cli.output import json_option, local_time, print_json, print_table, printable, styled_state, zone_name
 from gateway.cli.reader import View, reader, reader_options
-from gateway.cli.reading import problem_line, reason_of, repeated
 from gateway.cli.short_ids import short_ids
+from gateway.cli.show import problem_line, repeated
 
 
 @click.command(short_help="One story for an order, a customer or an event id.")

@@ -10,6 +10,7 @@ import click
 
 from gateway.cli.comparing import compare_rules
 from gateway.cli.group import FOUND
+from gateway.cli.lists import SINCE
 from gateway.cli.output import (
     counted,
     json_option,
@@ -21,9 +22,10 @@ from gateway.cli.output import (
     styled_state,
     zone_name,
 )
-from gateway.cli.reader import Reader, ServerReader, View, reader, reader_options
-from gateway.cli.reading import SINCE, problem_line
+from gateway.cli.reader import Reader, View, reader, reader_options
+from gateway.cli.server_reader import ServerReader
 from gateway.cli.short_ids import whole_id
+from gateway.cli.show import problem_line
 
 _SHORTHANDS = {
     "failed": {"command_state": "failed"},

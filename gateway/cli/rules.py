@@ -17,9 +17,10 @@ import msgspec
 from gateway.cli.group import FOUND, report_problems
 from gateway.cli.output import json_option, pretty, print_json, print_table, printable, styled_state
 from gateway.cli.quarantine import verdict_lines
-from gateway.cli.reader import ServerReader, reader, reader_options
-from gateway.cli.reading import problem_line, trace_lines
+from gateway.cli.reader import reader, reader_options
 from gateway.cli.send import header_of
+from gateway.cli.server_reader import ServerReader
+from gateway.cli.show import problem_line, trace_lines
 from gateway.errors import RulesError, SettingsError
 from gateway.settings import Settings
 

@@ -14,7 +14,7 @@ from gateway.cli import main
 from gateway.model import Command, CommandState
 from gateway.store import Store, open_store
 from tests import shop
-from tests.cli.test_reading import Served
+from tests.cli.test_reader import Served
 from tests.store.making import after, ended, one, received
 
 STATES = (CommandState.HELD, CommandState.FAILED, CommandState.DELIVERED)

@@ -12,7 +12,7 @@ from gateway.admin.finding import spellings
 from gateway.model import WebhookState
 from gateway.store import Quarantined, QuarantineLimits, open_store
 from tests import shop
-from tests.cli.test_reading import Past, past, read, run, server
+from tests.cli.test_reader import Past, past, read, run, server
 from tests.store.making import webhook
 
 __all__ = ["past", "server"]  # fixtures

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests import shop
-from tests.cli.test_reading import Past, past, read, run, server
+from tests.cli.test_reader import Past, past, read, run, server
 
 __all__ = ["past", "server"]  # fixtures
 USER = "115310627314723954"

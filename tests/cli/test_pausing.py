@@ -17,7 +17,7 @@ from gateway.reload import rules_of
 from gateway.settings import Settings
 from gateway.store import Store, open_store
 from tests import shop
-from tests.cli.test_reading import Served
+from tests.cli.test_reader import Served
 from tests.store.making import NOW, after, received
 
 

@@ -14,11 +14,11 @@ from typing import Any
 
 import pytest
 
-from gateway.cli.reader import StoreReader
+from gateway.cli.store_reader import StoreReader
 from gateway.model import WebhookState
 from gateway.store import Reception, open_store
 from tests import shop
-from tests.cli.test_reading import Past, past, read, run, server
+from tests.cli.test_reader import Past, past, read, run, server
 from tests.store.making import webhook
 
 __all__ = ["past", "server"]  # fixtures

@@ -10,7 +10,7 @@ import pytest
 from gateway.model import CommandState
 from gateway.store import CommandFilter, open_store
 from gateway.store.sqlite import backup as copying
-from tests.cli.test_reading import Past, past, read, run
+from tests.cli.test_reader import Past, past, read, run
 from tests.store.making import received
 
 __all__ = ["past"]  # a fixture

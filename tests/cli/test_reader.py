@@ -15,8 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from gateway.cli import main
-from gateway.cli.reading import _webhook_lines, reason_of
+from gateway.cli.lists import reason_of
 from gateway.cli.short_ids import short_ids, whole_id
+from gateway.cli.show import _webhook_lines
 from gateway.errors import UnreadableRequest
 from gateway.intilery.sandbox import create_sandbox
 from tests import shop
