@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -463,8 +462,14 @@ def _failure_row(failure: Failure | None) -> dict[str, Any] | None:
 
 
 def shown_store(url: str) -> str:
-    """A store's address without the password in it."""
-    return re.sub(r"(://[^:/@]*):[^@]*@", r"\1:…@", url)
+    """A store's address without a secret in it: of PostgreSQL the hosts and the database."""
+    if url.startswith("sqlite:"):
+        return url
+    try:
+        from gateway.store.postgres.database import name_of
+    except ImportError:  # without the driver nothing is open there
+        return "postgresql://…"
+    return name_of(url)
 
 
 def refuse_optimised() -> None:

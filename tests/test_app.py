@@ -508,6 +508,22 @@ async def test_whatever_fails_at_a_stop_the_store_is_closed(
     await other.stop()
 
 
-def test_a_store_is_shown_without_its_password() -> None:
-    assert shown_store("postgresql://me:secret@one,two/gateway") == "postgresql://me:…@one,two/gateway"
-    assert shown_store("sqlite:///gateway.db") == "sqlite:///gateway.db"
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("sqlite:///gateway.db", "sqlite:///gateway.db"),
+        ("postgresql://me:secret@one,two/gateway", "postgresql://one,two/gateway"),
+        ("postgresql://me:secret@one,two:5433/gateway?sslmode=require", "postgresql://one,two:5433/gateway"),
+        ("postgresql://one:5432/gateway?user=me&password=secret", "postgresql://one:5432/gateway"),
+        ("postgresql://one/gateway?sslkey=client.key&sslpassword=secret", "postgresql://one/gateway"),
+        ("postgresql://me:my@secret@one/gateway", "postgresql://…"),
+        ("postgresql://me:my/secret@one/gateway", "postgresql://…"),
+        ("postgresql://me:1/secret@one/gateway", "postgresql://…"),
+        ("postgresql://me:my%secret@one/gateway", "postgresql://…"),
+        ("postgresql://me:my?secret@one/gateway", "postgresql://one/gateway"),
+        ("postgresql://me:secret@[::1]:5432/gateway", "postgresql://[::1]:5432/gateway"),
+        ("postgresql:///gateway?host=/run/postgresql&port=5433", "postgresql://%2Frun%2Fpostgresql:5433/gateway"),
+    ],
+)
+def test_a_store_is_shown_without_its_password(address: str, shown: str) -> None:
+    assert shown_store(address) == shown

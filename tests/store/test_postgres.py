@@ -62,6 +62,13 @@ def test_an_address_that_cant_be_read_is_a_setting_and_shows_no_password() -> No
     assert "secret" not in str(caught.value)
 
 
+@pytest.mark.parametrize("password", ["my@secret", "my/secret", "my%secret", "1/secret"])
+def test_a_password_that_is_not_written_as_addresses_are_is_told_of_and_not_shown(password: str) -> None:
+    with pytest.raises(SettingsError, match=r"GATEWAY_STORE: .*what is no letter or digit is written as %40") as caught:
+        open_store(f"postgresql://user:{password}@host:5432/gateway")
+    assert "secret" not in str(caught.value)
+
+
 def test_without_the_driver_the_setting_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "gateway.store.postgres", None)
     with pytest.raises(SettingsError, match=r"needs psycopg.*pip install 'intilery-webhook-gateway\[postgres\]'"):
@@ -69,8 +76,11 @@ def test_without_the_driver_the_setting_says_what_to_install(monkeypatch: pytest
 
 
 async def test_of_several_hosts_the_one_that_writes_is_used(store_url: str) -> None:
-    head, host = store_url.split("?host=")
-    store = open_store(f"{head}?host=/nowhere,{host}&target_session_attrs=read-write", identify_gap=GAP)
+    given = conninfo_to_dict(store_url)
+    places = f"host=/nowhere,{given['host']}&port={given.get('port', 5432)}"
+    user = f"{given['user']}:{given['password']}" if "password" in given else given["user"]
+    url = f"postgresql://{user}@/{given['dbname']}?{places}&target_session_attrs=read-write"
+    store = open_store(url, identify_gap=GAP)
     await store.open()
     await received(store, {})
     assert len(await claimed(store)) == 1

@@ -25,6 +25,7 @@ from gateway.store import (
     WebhookFilter,
     open_store,
 )
+from gateway.store.postgres import demands
 from tests.postgres import Databases, ask
 from tests.store.making import GAP, LEASE, NOW, claimed, command, received, webhook
 
@@ -93,24 +94,63 @@ async def test_another_schema(databases: Databases, opening: Any) -> None:
     assert ask(url, "SELECT to_regclass('public.webhooks')") == [(None,)]
 
 
-async def test_a_user_that_may_not_make_the_tables_of_a_day(databases: Databases, opening: Any) -> None:
-    url = databases.bare()
+@pytest.fixture
+def somebody(databases: Databases) -> Iterator[tuple[str, str, str]]:
+    """A database without the schema, a user who has no rights there, and the address for that user."""
+    url, name = databases.bare(), f"hooks_{random.randrange(10**9)}"
+    ask(url, f"CREATE ROLE {name} LOGIN PASSWORD 'somebody'")
+    yield url, name, f"postgresql://{name}:somebody@{url.split('@', 1)[1]}"
+    ask(url, f"DROP OWNED BY {name}; DROP ROLE {name}")
+
+
+async def test_a_user_that_may_not_make_the_tables_is_refused(somebody: tuple[str, str, str], opening: Any) -> None:
+    _, name, address = somebody
+    with pytest.raises(SettingsError, match=f"user '{name}' may not make tables in schema 'public'; allowed"):
+        await opening(address)
+
+
+async def test_a_schema_that_is_not_there(databases: Databases, opening: Any) -> None:
+    with pytest.raises(SettingsError, match="no schema of its search_path is there"):
+        await opening(with_option(databases.bare(), "search_path=nowhere"))
+
+
+async def test_a_user_that_owns_not_all_tables_is_refused_before_the_next_day(
+    somebody: tuple[str, str, str], opening: Any
+) -> None:
+    url, name, address = somebody
     await opening(url)
-    name = f"hooks_{random.randrange(10**9)}"
-    ask(url, f"CREATE ROLE {name} LOGIN")
-    try:
-        for kind in ("TABLES", "SEQUENCES"):
-            ask(url, f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {name}")
-        store = await opening(f"postgresql://{name}@{url.split('@', 1)[1]}")
-        hooks = [webhook() for _ in range(3)]
-        results = await asyncio.gather(
-            *(store.receive(Reception(webhook=hook)) for hook in hooks), return_exceptions=True
-        )
-        for result in results:
-            assert isinstance(result, StoreUnavailable)
-            assert re.search("permission denied for schema|must be owner of table", str(result))
-    finally:
-        ask(url, f"DROP OWNED BY {name}; DROP ROLE {name}")
+    for kind in ("TABLES", "SEQUENCES"):
+        ask(url, f"GRANT ALL ON ALL {kind} IN SCHEMA public TO {name}")
+    with pytest.raises(SettingsError, match=f"user '{name}' may not make tables in schema 'public'"):
+        await opening(address)
+    ask(url, f"GRANT CREATE ON SCHEMA public TO {name}")
+    owned = "table 'attempts' belongs to user '.*', and only its owner may make and drop the tables of a day"
+    with pytest.raises(SettingsError, match=owned):
+        await opening(address)
+    # Who only looks needs no more than the right to read.
+    looking = open_store(address, identify_gap=GAP)
+    await looking.open(serving=False)
+    assert (await looking.webhooks(WebhookFilter())).items == ()
+    await looking.close()
+
+
+async def test_rights_that_are_taken_away_while_it_serves(somebody: tuple[str, str, str], opening: Any) -> None:
+    url, name, address = somebody
+    ask(url, f"GRANT CREATE ON SCHEMA public TO {name}")
+    store = await opening(address)
+    ask(url, f"REASSIGN OWNED BY {name} TO CURRENT_USER; GRANT ALL ON ALL TABLES IN SCHEMA public TO {name}")
+    ask(url, f"GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO {name}")
+    hooks = [webhook() for _ in range(3)]
+    results = await asyncio.gather(*(store.receive(Reception(webhook=hook)) for hook in hooks), return_exceptions=True)
+    for result in results:
+        assert isinstance(result, StoreUnavailable)
+        assert re.search("permission denied for schema|must be owner of table", str(result))
+
+
+async def test_a_server_that_is_too_old(store_url: str, opening: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(demands, "OLDEST", 99)  # none that old is at hand
+    with pytest.raises(SettingsError, match=r"its server is PostgreSQL \d+; allowed: 99 or newer"):
+        await opening(store_url)
 
 
 async def test_a_standby_that_was_reached_by_accident(store_url: str, opening: Any) -> None:

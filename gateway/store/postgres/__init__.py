@@ -78,6 +78,7 @@ from gateway.store.postgres import (
 )
 from gateway.store.postgres.commit import Writer
 from gateway.store.postgres.database import address_of, connect, connected, migrate, name_of, refuse_unmoved
+from gateway.store.postgres.demands import check_rights, check_sessions
 from gateway.store.postgres.reader import Reader
 from gateway.store.postgres.reception import write_arrivals
 from gateway.store.postgres.retranslation import retranslate
@@ -141,6 +142,9 @@ class PostgresStore:
             await migrate(db, self._name)
             if serving:
                 await refuse_unmoved(db, self._name)
+                await check_rights(db, self._name)
+                async with connected(self._address, self._name) as other:
+                    await check_sessions(db, other, self._name)
             self._parts = await parts.existing(db)
         reader = Reader(self._address, self._name)
         await reader.open()
