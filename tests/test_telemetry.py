@@ -21,6 +21,8 @@ from gateway.delivery import (
     StoreFailed,
     Stumbled,
 )
+from gateway.errors import StoreUnavailable
+from gateway.inbound.fetch import FetchStumbled
 from gateway.inbound.received import Received
 from gateway.model import Attempt, Command, CommandState, Outcome, RulesVersion, WebhookState
 from gateway.reload import Failure, RulesRefused, RulesServed
@@ -112,6 +114,30 @@ def test_a_flood_of_one_kind_gets_few_lines_and_is_counted(log: io.StringIO, sta
     assert "other" in told[10]["message"]
     assert told[11]["message"].endswith("(490 like it had no line)")
     assert f'gateway_webhooks_received_total{{answer="{answer}",source="shop"}} 501.0' in metrics(telemetry)
+
+
+def test_a_store_that_is_away_gets_a_line_now_and_then_for_what_it_can_not_do(log: io.StringIO) -> None:
+    clock = [0.0]
+    telemetry = Telemetry(clock=lambda: clock[0])
+    for _ in range(30):
+        telemetry.delivery(StoreFailed(verb="record", message="no connection"))
+        telemetry.delivery(StoreFailed(verb="claim", message="no connection"))
+        telemetry.fetching(FetchStumbled(source="shop", webhook_id="w", error=StoreUnavailable("no connection")))
+        clock[0] += 0.5
+    assert [line["message"] for line in lines(log)] == [
+        "the store could not record: no connection",
+        "the store could not claim: no connection",
+        "shop: the store failed while fetching: no connection",
+        "the store could not record: no connection (19 like it had no line)",
+        "the store could not claim: no connection (19 like it had no line)",
+        "shop: the store failed while fetching: no connection (19 like it had no line)",
+    ]
+    assert 'gateway_store_errors_total{verb="record"} 30.0' in metrics(telemetry)
+
+
+def test_the_driver_of_the_store_is_not_heard_of_each_lost_connection(log: io.StringIO) -> None:
+    logging.getLogger("psycopg.pool").warning("error connecting in 'gateway-read'")
+    assert lines(log) == []
 
 
 def test_attempts_are_counted_and_those_that_failed_for_good_are_logged(log: io.StringIO) -> None:

@@ -64,3 +64,5 @@ def configure_logging(*, format: str, level: str, stream: IO[str] | None = None)
     # Their info lines are about themselves, or one per request.
     for name in ("httpx", "uvicorn", "watchfiles"):
         logging.getLogger(name).setLevel(max(logging.WARNING, root.level))
+    # It warns of each connection that is lost or can't be made; what came of that the gateway says itself.
+    logging.getLogger("psycopg").setLevel(max(logging.ERROR, root.level))

@@ -37,6 +37,8 @@ from gateway.store import Pruned
 
 LINES = 5.0
 """Of the log, a second, for what one source was answered in one way; twice as many at once after a quiet time."""
+OUTAGE_LINES = 0.1
+"""Of the log, a second, for one thing that the store can't do: while it is away, all that would be written fails."""
 _log = logging.getLogger("gateway")
 
 
@@ -46,7 +48,7 @@ class Lines:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._rates = Rates(clock)
         self._untold: dict[str, int] = {}
-        """By source and answer: requests that had no line."""
+        """By source and answer, or by what the store can't do: what had no line."""
         self._unlogged: dict[str, int] = {}
         """By source: failures of authentication that no line tells of yet."""
 
@@ -75,8 +77,10 @@ class Lines:
     def _before(self, record: Received) -> str | None:
         """What a line says of those like it that had none; None where this one gets none either: strangers could fill
         the disk. All of them are counted."""
-        like = f"{record.source} {record.answer}"
-        if self._rates.wait(like, LINES):
+        return self._like(f"{record.source} {record.answer}", LINES)
+
+    def _like(self, like: str, rate: float) -> str | None:
+        if self._rates.wait(like, rate):
             self._untold[like] = self._untold.get(like, 0) + 1
             return None
         before = self._untold.pop(like, 0)
@@ -125,7 +129,8 @@ class Lines:
             case ClockSetBack(by=by):
                 _log.warning("the clock was set back by %.0f s; what waits for its turn goes on", by.total_seconds())
             case StoreFailed(verb=verb, message=message):
-                _log.error("the store could not %s: %s", verb, message)
+                if (before := self._like(f"the store: {verb}", OUTAGE_LINES)) is not None:
+                    _log.error("the store could not %s: %s%s", verb, message, before)
             case Stumbled(where=where, error=error):
                 _log.error("delivery stumbled at %s and goes on", where, exc_info=error)
 
@@ -154,7 +159,9 @@ class Lines:
                     extra={"fields": {"webhook": record.webhook_id}},
                 )
             case fetch.FetchStumbled(error=StoreError()):
-                _log.error("%s: the store failed while fetching: %s", record.source or "fetching", record.error)
+                if (before := self._like("the store: fetch", OUTAGE_LINES)) is not None:
+                    what = record.source or "fetching"
+                    _log.error("%s: the store failed while fetching: %s%s", what, record.error, before)
             case fetch.FetchStumbled():
                 _log.error("%s: fetching stumbled and goes on", record.source or "fetching", exc_info=record.error)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 
+from gateway.errors import StoreUnavailable
 from gateway.store.postgres.reader import Reader
 
 
@@ -43,3 +45,20 @@ async def test_who_is_cancelled_gets_to_know_it_whatever_the_driver_makes_of_it(
             await reading
     finally:
         await reader.close()
+
+
+async def test_who_waited_for_a_connection_in_vain_is_told_why_there_is_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("gateway.store.postgres.reader.PATIENCE", 0.2)
+    reader = Reader(f"postgresql://postgres@/gateway?host={tmp_path}", "a test")
+    await reader.open()
+    try:
+        with pytest.raises(StoreUnavailable, match=r"a test: .*No such file or directory"):
+            await reader.read(nothing)
+    finally:
+        await reader.close()
+
+
+async def nothing(db: object) -> None:
+    raise AssertionError("there is no connection")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import psycopg
+from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from gateway.errors import StoreUnavailable
@@ -29,8 +30,11 @@ class Reader:
         self._name = name
         self._running: set[asyncio.Task[Any]] = set()
         self._closed = False
+        self._refused: Exception | None = None
+        """Why the last connection could not be made."""
         self._pool: AsyncConnectionPool[Connection] = AsyncConnectionPool(
             address,
+            connection_class=_connecting(self._note),
             kwargs={"autocommit": True},
             min_size=1,
             max_size=CONNECTIONS,
@@ -72,12 +76,17 @@ class Reader:
             # is cancelled would not get to know, and go on.
             return await asyncio.shield(task)
         except psycopg.Error as error:
-            raise unavailable(self._name, error) from error
+            # The pool only says that it waited, which it does for a server that refuses at once, too.
+            why = self._refused if isinstance(error, PoolTimeout) and self._refused is not None else error
+            raise unavailable(self._name, why) from error
         except asyncio.CancelledError:
             task.cancel()
             if self._closed and not _cancelling():
                 raise StoreUnavailable(f"{self._name}: the store is closed") from None
             raise
+
+    def _note(self, error: Exception | None) -> None:
+        self._refused = error
 
     async def close(self) -> None:
         """Break off what runs, then disconnect."""
@@ -87,6 +96,23 @@ class Reader:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await self._pool.close()
+
+
+def _connecting(note: Callable[[Exception | None], None]) -> type[Connection]:
+    """A connection that notes why it could not be made, or that it was."""
+
+    class Noting(AsyncConnection[Any]):
+        @classmethod
+        async def connect(cls, *args: Any, **kw: Any) -> Self:
+            try:
+                made = await super().connect(*args, **kw)
+            except (psycopg.Error, OSError) as error:
+                note(error)
+                raise
+            note(None)
+            return made
+
+    return Noting
 
 
 def _cancelling() -> bool:
