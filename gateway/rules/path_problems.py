@@ -11,12 +11,26 @@ _PLACES = (
     ("=~", re.compile(r"(=~)")),
     ("text in a comparison", _UNQUOTED),
     ("write && between", re.compile(r"(?<!&)(&)(?!&)")),
+    ("= in a comparison", re.compile(r"\[\?.*?[^=!<>](=)[^=~]")),
+    ("a field of the element", re.compile(r"(?:\[\?|&&|\|\|)[(\s!]*()(?=[^@$(!\s])")),
+    ("what is compared", re.compile(r"(?:\[\?|&&|\|\|)[(\s!]*()(?=[^@$(!\s])")),
     ("use the filter", re.compile(r"\.?(`)")),
     ("`", re.compile(r"\.?(`)")),
     ("use [?()]", re.compile(r"\s(where)\s")),
     ("the step of a slice", re.compile(r":(\s*0)\s*\]")),
     ("@ stands for", re.compile(r"(@)")),
 )
+
+_IN_SELECTION = (
+    (re.compile(r"[^=!<>](=)(?=\s+=(?!=))"), "'= =' is written '=='"),
+    (re.compile(r"[=!](==)"), "'===' and '!==' are those of JavaScript; write == or !="),
+    (re.compile(r"\s(and)\s", re.IGNORECASE), "'and' between conditions is written &&"),
+    (re.compile(r"\s(or)\s", re.IGNORECASE), "'or' between conditions is written ||"),
+    (re.compile(r"[(\s](not)\s", re.IGNORECASE), "'not' before a condition is written !"),
+    (re.compile(r"\s(in)\s", re.IGNORECASE), "'in' is not in the language; write @.a == 'x' || @.a == 'y'"),
+    (re.compile(r"(\b[a-z]+\()"), "functions are not in the language; select with the filter where, or test in when"),
+)
+"""What other languages write inside ``[?()]``."""
 
 
 def path_problem(text: str, message: str, at: int) -> tuple[str, int]:
@@ -46,7 +60,14 @@ def _unreadable(text: str, message: str, at: int) -> tuple[str, int]:
         return "a path does not end with a dot; a name follows it", len(text) - 1
     if (dots := text.find("...")) >= 0:
         return "two dots at most: .. looks at every depth", dots
-    assigned = re.search(r"\[\?\(.*?[^=!<>](=)(?=\s*=\s)", text)
-    if assigned:
-        return "'= =' is written '=='", assigned.start(1)
+    if (selection := text.find("[?")) >= 0:
+        for pattern, said in _IN_SELECTION:
+            found = pattern.search(_unquoted(text), selection)
+            if found:
+                return said, found.start(1)
     return message, at
+
+
+def _unquoted(text: str) -> str:
+    """The text with blanks for what stands in quotes, so that no word of it is taken for an operator."""
+    return re.sub(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"", lambda quoted: "_" * len(quoted[0]), text)

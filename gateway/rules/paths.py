@@ -162,6 +162,9 @@ def _check(ast: Any, *, inside: bool) -> None:
             raise PathProblem(
                 "=~ is not in the language; test with the condition matches, or select with the filter where"
             )
+        if ast.op == "=":
+            raise PathProblem("= in a comparison is written ==")
+        _check_begins(ast)
         _check(ast.target, inside=True)
         if isinstance(ast.value, JSONPath):
             _check(ast.value, inside=True)
@@ -174,6 +177,30 @@ def _check(ast: Any, *, inside: bool) -> None:
     elif not isinstance(ast, Root | Fields | Index | Wildcard):
         name = type(ast).__name__
         raise PathProblem(_INSTEAD.get(name, f"{name} is not in the language"))
+
+
+def _check_begins(comparison: Expression) -> None:
+    """Refuse ``[?(type == 'email')]``: jsonpath-ng reads a bare word as a field of the element, and text in quotes on
+    the left too, where RFC 9535 reads the one as an error and the other as text."""
+    first = _first(comparison.target)
+    if isinstance(first, This | Root):
+        return
+    value = comparison.value
+    if isinstance(value, JSONPath) and isinstance(_first(value), This):
+        raise PathProblem(f"what is compared with stands on the right: {_written(value)} {comparison.op} …")
+    rest = "" if value is None else f" {comparison.op} " + (f"'{value}'" if isinstance(value, str) else str(value))
+    field = f"@.{comparison.target}".replace(".[", "[")
+    raise PathProblem(f"a field of the element begins with @ inside [?()]; write {field}{rest}")
+
+
+def _first(ast: Any) -> Any:
+    while isinstance(ast, Child | Descendants):
+        ast = ast.left
+    return ast
+
+
+def _written(path: JSONPath) -> str:
+    return str(path).replace("`this`", "@")
 
 
 # -- singular paths ------------------------------------------------------------------------------------------------

@@ -40,6 +40,19 @@ REFUSED = frozenset(
         "filter, true, incorrectly capitalized",
         "filter, false, incorrectly capitalized",
         "filter, null, incorrectly capitalized",
+        # What a condition asks begins with @ or $, as in RFC 9535; the library reads a bare word, and a literal, as the
+        # name of a field.
+        "filter, literal true must be compared",
+        "filter, literal false must be compared",
+        "filter, literal string must be compared",
+        "filter, literal int must be compared",
+        "filter, literal null must be compared",
+        "filter, and, literals must be compared",
+        "filter, or, literals must be compared",
+        "filter, and, right hand literal must be compared",
+        "filter, or, right hand literal must be compared",
+        "filter, and, left hand literal must be compared",
+        "filter, or, left hand literal must be compared",
     }
 )
 

@@ -38,6 +38,53 @@ PATHS = (
         value("'$.items[?(@.a == paid)]'"),
         ("8:32: paid is text, and text in a comparison stands in quotes: 'paid'",),
     ),
+    Mistake(
+        "path bare word",
+        value("\"$.items[?(@.n > 0 && type == 'email')].b\""),
+        ("8:36: a field of the element begins with @ inside [?()]; write @.type == 'email'",),
+    ),
+    Mistake(
+        "path bare word alone",
+        value("$.items[?paid].b"),
+        ("8:23: a field of the element begins with @ inside [?()]; write @.paid",),
+    ),
+    Mistake(
+        "path bare steps",
+        value('"$.items[?(!a.b[0])].b"'),
+        ("8:26: a field of the element begins with @ inside [?()]; write @.a.b[0]",),
+    ),
+    Mistake(
+        "path text on the left",
+        value("\"$.items[?('email' == @.type)].b\""),
+        ("8:25: what is compared with stands on the right: @.type == …",),
+    ),
+    Mistake("path one =", value("\"$.items[?(@.type = 'email')].b\""), ("8:32: = in a comparison is written ==",)),
+    Mistake(
+        "path word and",
+        value("\"$.items[?(@.a == 'x and y' and @.b == 1)].b\""),
+        ("8:42: 'and' between conditions is written &&",),
+    ),
+    Mistake(
+        "path word or",
+        value('"$.items[?(@.a == 1 or @.b == 1)].b"'),
+        ("8:34: 'or' between conditions is written ||",),
+    ),
+    Mistake("path word not", value('"$.items[?(not @.a)].b"'), ("8:25: 'not' before a condition is written !",)),
+    Mistake(
+        "path word in",
+        value('"$.items[?(@.a in (1, 2))].b"'),
+        ("8:29: 'in' is not in the language; write @.a == 'x' || @.a == 'y'",),
+    ),
+    Mistake(
+        "path ===",
+        value('"$.items[?(@.a === 1)].b"'),
+        ("8:30: '===' and '!==' are those of JavaScript; write == or !=",),
+    ),
+    Mistake(
+        "path function",
+        value('"$.items[?(length(@.a) > 1)].b"'),
+        ("8:25: functions are not in the language; select with the filter where, or test in when",),
+    ),
     Mistake("path and", value("'$.items[?(@.a == 1 & @.b == 2)]'"), ("8:34: write && between conditions",)),
     Mistake(
         "path union",
