@@ -12,6 +12,7 @@ import msgspec
 
 from gateway.rules.roots import ExpressionProblem, compile_source
 from gateway.rules.scope import Evaluate, EvaluationFailed, FromBody, Names, Scope
+from gateway.rules.shapes import gives_list
 from gateway.rules.steps import Step, compile_step
 from gateway.rules.syntax import SyntaxProblem, holes, read_expression
 from gateway.rules.values import MISSING, as_text, describe, is_nothing
@@ -26,6 +27,8 @@ class Expression(msgspec.Struct, frozen=True, kw_only=True):
     evaluate: Evaluate
     base: Evaluate
     """The path alone: what the payload has there."""
+    is_list: bool = False
+    """Whether it gives a list whatever the payload holds."""
     has_default: bool = False
     """Whether its last filter says what stands for nothing."""
 
@@ -54,6 +57,7 @@ def compile_expression(text: str, names: Names) -> Expression:
         path=written.path,
         evaluate=_pipeline(base, steps),
         base=base,
+        is_list=gives_list(written, names),
         has_default=bool(written.calls) and written.calls[-1].name == "default",
     )
 
@@ -99,7 +103,13 @@ def compile_template(text: str, names: Names) -> Evaluate:
             continue
         at, inner = piece
         try:
-            parts.append(compile_expression(inner, names))
+            part = compile_expression(inner, names)
+            if part.is_list:
+                raise ExpressionProblem(
+                    f"a template takes text and numbers, and {part.text} gives a list; take one of it with | first, "
+                    "or make one text of it with | join(', ')"
+                )
+            parts.append(part)
         except ExpressionProblem as problem:
             raise ExpressionProblem(str(problem), at + problem.at) from None
 

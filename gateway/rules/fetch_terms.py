@@ -141,6 +141,7 @@ class _FetchCompiler:
             path_parts=whole.path_parts, tables=whole.tables, fetches=earlier, zone=whole.zone, batch=whole.batch
         )
         self.names.lets = whole.lets
+        self.names.lists = whole.lists
         before = len(reader.yaml.problems)
         if not _NAME.match(key.text):
             self.report(key, f"'{key.text}' is not a name; allowed: letters, digits and _, as in $fetch.order")

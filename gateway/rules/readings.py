@@ -14,6 +14,7 @@ from gateway.rules.nodes import Node, YAMLFile, truth_hint
 from gateway.rules.problems import choices, did_you_mean
 from gateway.rules.roots import ExpressionProblem
 from gateway.rules.scope import Evaluate, Names
+from gateway.rules.shapes import refuse_list, value_gives_list
 from gateway.rules.spans import Span, span
 from gateway.rules.values import Unreadable
 
@@ -55,7 +56,13 @@ class Reader:
                 continue
             # Compiled before it is named, so a value can read those above it and never itself.
             self.names.reads.clear()
-            lets[key.text] = compile_value(value, self.names, report)
+            evaluate = compile_value(value, self.names, report)
+            lists = self.names.lists if lets is self.names.lets else self.names.rule_lists
+            if value_gives_list(value, self.names):
+                lists.add(key.text)
+            else:
+                lists.discard(key.text)
+            lets[key.text] = evaluate
             if lets is self.names.lets:
                 self.names.let_reads[key.text] = self.names.all_reads()
 
@@ -96,7 +103,11 @@ class Reader:
                 node, f"{key} takes an expression that gives a time, such as $.starts_at; found {node.describe()}"
             )
             return None
-        return self.expression(node)
+        expression = self.expression(node)
+        if expression is not None and expression.is_list:
+            self.report(node, str(refuse_list(expression.text, f"{key} takes a time")))
+            return None
+        return expression
 
     def expression(self, node: Node) -> Expression | None:
         self.names.place = (node.line, node.column)

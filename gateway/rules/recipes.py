@@ -18,6 +18,7 @@ from gateway.rules.nodes import Node
 from gateway.rules.problems import choices, nearest
 from gateway.rules.roots import ExpressionProblem
 from gateway.rules.scope import Evaluate, Names, Scope
+from gateway.rules.shapes import refuse_list
 from gateway.rules.values import MISSING, as_text, describe
 
 
@@ -201,6 +202,8 @@ class _CallCompiler:
             self.names.place = (node.line, node.column)
             try:
                 expression: Expression = compile_expression(node.text, self.names)
+                if expression.is_list:
+                    raise refuse_list(expression.text, f"{name} takes one value")
                 return Field(
                     name=name,
                     evaluate=expression.evaluate,

@@ -141,6 +141,10 @@ class Names:
         """The source's named values, in order."""
         self.rule_lets: dict[str, Evaluate] = {}
         """The rule's."""
+        self.lists: set[str] = set()
+        """Those of the source's named values that are lists whatever the payload holds."""
+        self.rule_lists: set[str] = set()
+        """Of the rule's, in the same way; it may still hold names of rules before."""
         self.path_parts = path_parts
         self.tables = tables or {}
         self.fetches = fetches
@@ -183,6 +187,8 @@ class Names:
         inner.read_anywhere = self.read_anywhere
         inner.lets = self.lets
         inner.rule_lets = self.rule_lets
+        inner.lists = self.lists
+        inner.rule_lists = self.rule_lists
         inner.loops = self.loops + 1
         inner.codes = self.codes
         inner.reads = self.reads

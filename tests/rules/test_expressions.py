@@ -148,7 +148,7 @@ def test_a_template_with_nothing_inside_is_missing(template: str, is_sent: Any) 
     assert sent(f'x: "{template}"', ORDER) == is_sent
 
 
-@pytest.mark.parametrize("path", ["$.tags", "$.customer", "$.lines[*]"])
+@pytest.mark.parametrize("path", ["$.tags", "$.customer", "$.lines"])
 def test_a_list_or_an_object_in_a_template_is_a_mapping_error(path: str) -> None:
     problem = refused(f'order: {{ref: "no. {{{{ {path} }}}}"}}', ORDER)
     assert (problem.rule, problem.field, problem.path) == ("r", "order.ref", path)

@@ -59,6 +59,27 @@ def test_each_filter_is_documented(one: Filter) -> None:
     assert all(not param.many for param in one.params[:-1])
 
 
+@pytest.mark.parametrize("one", FILTERS.values(), ids=FILTERS)
+def test_what_a_filter_says_of_lists_is_so(one: Filter) -> None:
+    # check relies on it: a list before a filter that takes none is a problem.
+    readable: list[Any] = []
+    for example in one.examples:
+        call = example.expression.partition("|")[2].strip()
+        for elements in ([1], ["a", "b"], [{"name": "a", "value": 1}]):
+            result, warnings = run(
+                f"$.many | {call}", {**_object(example.body), "many": elements}, tables=example.tables
+            )
+            if not warnings and call.startswith(one.name) and "|" not in call:
+                readable.append(result)
+    assert bool(readable) is one.takes_list
+    if one.gives_list:
+        assert all(isinstance(result, list) or result is MISSING for result in readable)
+
+
+def _object(body: Any) -> dict[str, Any]:
+    return body if isinstance(body, dict) else {}
+
+
 def test_only_these_take_missing() -> None:
     assert {name for name, one in FILTERS.items() if one.takes_missing} == {"default", "required", "size", "sum"}
 

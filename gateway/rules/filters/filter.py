@@ -76,6 +76,21 @@ class Filter(msgspec.Struct, frozen=True, kw_only=True):
     examples: tuple[Example, ...]
     function: Callable[..., Any]
 
+    @property
+    def takes_list(self) -> bool:
+        """Whether it can read a list; what can't never gives anything of one."""
+        return self.takes == "anything" or "list" in self.takes
+
+    @property
+    def gives_list(self) -> bool:
+        """Whether it gives a list, or missing, of whatever it takes."""
+        return self.gives.startswith("a list") and not self.keeps_list
+
+    @property
+    def keeps_list(self) -> bool:
+        """Whether it gives a list of a list, or what stands for it."""
+        return self.gives.startswith("the value") or self.gives == "a list, or text"
+
 
 Get = Callable[[Any], Any]
 """What a path becomes: a value to what stands there, or MISSING."""

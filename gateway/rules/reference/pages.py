@@ -115,8 +115,9 @@ def _values() -> str:
         'A template is text with expressions in it, always in quotes: `"order/{{ $.id }}"`. A template with '
         "nothing inside is missing, unless that expression ends in `default`.",
         "A path that can name one place gives the value there. A path with `[*]`, `..`, a slice such as `[0:2]` or "
-        "`[?(...)]` gives a list; `| first` takes one. Inside `[?(...)]`, `@` is the element, and what it is compared "
-        "with stands on the right: `[?(@.type == 'email' && @.verified)]`.",
+        "`[?(...)]` gives a list; `| first` takes one, and a filter that takes no list is refused behind it. Inside "
+        "`[?(...)]`, `@` is the element, and what it is compared with stands on the right: "
+        "`[?(@.type == 'email' && @.verified)]`.",
         "What a payload does not have is *missing*, and its key is left out. *Nothing* is missing, null, empty text, "
         "an empty list or an empty object; 0 and false are something. A field that is needed (`userId`, `assetId`) "
         "and is nothing makes the rule an error for that webhook: nothing is sent, and the webhook keeps the reason.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.rules.mistakes.arguments import ARGUMENTS
 from tests.rules.mistakes.doubts import DOUBTS
 from tests.rules.mistakes.keys import KEYS
+from tests.rules.mistakes.lists import LISTS
 from tests.rules.mistakes.names import NAMES
 from tests.rules.mistakes.newcomers import NEWCOMERS
 from tests.rules.mistakes.paths import PATHS
@@ -17,5 +18,5 @@ from tests.rules.mistakes.yaml_text import YAML_TEXT
 
 MISTAKES = (
     *KEYS, *NAMES, *ARGUMENTS, *PATHS, *VERIFICATION, *PROOFS, *RULE_BODIES, *YAML_TEXT, *DOUBTS, *REQUESTS, *SENDERS,
-    *NEWCOMERS,
+    *NEWCOMERS, *LISTS,
 )  # fmt: skip

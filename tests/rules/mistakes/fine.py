@@ -34,6 +34,30 @@ FINE: tuple[tuple[str, str | dict[str, str | bytes]], ...] = (
         "an asset's name that is a code in one of two",
         two(rule("destination: $.brand\n" + SEND.replace("A1", "order-confirmation"))),
     ),
+    (
+        "lists where lists are taken",
+        rule(
+            "when: {'$.items[*].sku': {starts_with: A}}\n"
+            "send_email:\n"
+            "  userId: \"$.answers[?(@.type == 'email')].email | first | email | lower\"\n"
+            "  assetId: A1\n"
+            "  skus: $.items[*].sku\n"
+            "  line: \"{{ $.items[*].sku | compact | join(', ') }}\"\n"
+            "  total: $.items[*].price | sum | round(2)\n"
+            "  count: $..sku | unique | size | plus(1)\n"
+            "  text: $.items[0:2] | json | truncate(100)\n"
+            "  one: $.items[-1].sku | upper\n"
+            "  named: $['a,b']['c:d*'] | upper\n"
+            "  maybe: $.items | upper\n"
+        ),
+    ),
+    (
+        "a rule's let hides a list of that name",
+        HEAD + "let: {a: '$.items[*].sku'}\nrules:\n  - name: A\n    let: {a: $.sku}\n"
+        "    send_email: {userId: $.id, assetId: A1, a: $let.a | upper}\n"
+        "  - name: B\n    let: {b: '$.items[*].sku'}\n    send_sms: {userId: $.id, assetId: A1, b: $let.b, c: $let.a}\n"
+        "  - name: C\n    let: {b: $.sku}\n    send_print: {userId: $.id, assetId: A1, b: $let.b | upper}\n",
+    ),
     ("a slice in a key", when("'$.items[0:2]': 1")),
     ("a comment, and the value below", rule("when: #why\n  $.a: 1\n" + SEND)),
     ("quote in key", HEAD + "rules:\n  - name: A\n    when:\n      $.items[?(@.a == 'x')].b: 1\n    " + SEND + "\n"),
