@@ -11,7 +11,33 @@ import logging
 from collections.abc import Mapping
 from pathlib import Path
 
+from gateway.errors import SettingsError
+
 _log = logging.getLogger(__name__)
+
+
+def secret_setting(environ: Mapping[str, str], name: str) -> str | None:
+    """A secret of the gateway's own, which is read once: None where it is unset or empty.
+
+    :raises SettingsError: the file that ``NAME_FILE`` names can't be read. To go on without it is no way out.
+    """
+    if value := environ.get(name):
+        return value
+    path = environ.get(f"{name}_FILE")
+    if not path:
+        return None
+    try:
+        return _text(path) or None
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{name}_FILE: {path} can't be read: {_reason(error)}") from None
+
+
+def _text(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str | None:
+    return error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
 
 
 class Credentials:
@@ -46,15 +72,13 @@ class Credentials:
             stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
             known = self._files.get(path)
             if known is None or known[0] != stamp:
-                text = Path(path).read_text(encoding="utf-8")
-                known = (stamp, text.removesuffix("\n").removesuffix("\r"))
+                known = (stamp, _text(path))
                 self._files[path] = known
         except (OSError, UnicodeDecodeError) as error:
             # Once per outage: this is asked for with every request.
             if path not in self._unreadable:
                 self._unreadable.add(path)
-                reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-                _log.warning("%s_FILE: %s can't be read: %s", name, path, reason)
+                _log.warning("%s_FILE: %s can't be read: %s", name, path, _reason(error))
             return None
         self._unreadable.discard(path)
         return known[1] or None

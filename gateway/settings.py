@@ -17,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from gateway.credentials import Credentials
+from gateway.credentials import secret_setting
 from gateway.errors import SettingsError
 
 _LENGTH = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
@@ -116,7 +116,7 @@ class Setting(msgspec.Struct, frozen=True, kw_only=True):
     read: Callable[[str], Any] = str
     """Text to value; raises ValueError with what is allowed."""
     secret: bool = False
-    """Also as ``NAME_FILE``; never shown."""
+    """Also as ``NAME_FILE``; never shown, and read by those that need it only."""
 
     @property
     def attribute(self) -> str:
@@ -326,7 +326,7 @@ _KNOWN = {setting.name for setting in SETTINGS} | {f"{setting.name}_FILE" for se
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
-    """The values. Each field is the row of the same name in :data:`SETTINGS`."""
+    """The values. Each field is the row of the same name in :data:`SETTINGS`; secrets are properties."""
 
     rules: Path
     destinations: Path | None
@@ -337,8 +337,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     role: str
     workers: int
-    admin_token: str | None
-    read_token: str | None
     retention: timedelta
     quarantine_count: int
     quarantine_bytes: int
@@ -361,7 +359,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     intilery_client_id: str | None
     intilery_account_id: str | None
     intilery_brand_id: str | None
-    intilery_auth_token: str | None
     intilery_rate: float
     intilery_burst: int
     environ: Mapping[str, str]
@@ -382,12 +379,12 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             if value is not None:
                 merged[row.name] = str(value)
                 origin[row.name] = row.option
-        credential = Credentials(merged)
         values: dict[str, Any] = {}
         problems: list[str] = []
         for row in SETTINGS:
-            text = credential(row.name) if row.secret else merged.get(row.name, "").strip()
-            text = text or row.default
+            if row.secret:
+                continue
+            text = merged.get(row.name, "").strip() or row.default
             try:
                 values[row.attribute] = None if text is None else row.read(text)
             except (ValueError, OverflowError) as error:
@@ -395,6 +392,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         if problems:
             raise SettingsError("\n".join(problems))
         return cls(**values, environ=merged, warnings=tuple(_unknown(environ)))
+
+    @property
+    def admin_token(self) -> str | None:
+        """:raises SettingsError: its file can't be read."""
+        return secret_setting(self.environ, "GATEWAY_ADMIN_TOKEN")
+
+    @property
+    def read_token(self) -> str | None:
+        """:raises SettingsError: its file can't be read."""
+        return secret_setting(self.environ, "GATEWAY_READ_TOKEN")
 
 
 def _unknown(environ: Mapping[str, str]) -> list[str]:

@@ -61,7 +61,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "gateway": (),
     "errors": (),
     "problem": ("errors",),
-    "credentials": (),
+    "credentials": ("errors",),
     "terms": (),
     "backoff": (),
     "pacing": (),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import subprocess
 from collections.abc import Mapping
@@ -238,8 +239,13 @@ def _unset(
 ) -> list[Problem]:
     """What is disabled, or can't work, loudly."""
 
-    def is_set(name: str) -> bool:
-        return bool(environ.get(name) or environ.get(f"{name}_FILE"))
+    def lack(name: str) -> str | None:
+        if environ.get(name):
+            return None
+        path = environ.get(f"{name}_FILE")
+        if not path:
+            return f"{name} is not set (nor {name}_FILE)"
+        return None if _readable(path) else f"{name} is not set: the file that {name}_FILE names can't be read"
 
     unset = [
         _named(
@@ -248,11 +254,11 @@ def _unset(
             (f"$env.{name}", "challenge:" if name in source.challenge_secrets else "verify:"),
             f"source '{source.name}' "
             + ("can't answer its challenge" if name in source.challenge_secrets else "is disabled")
-            + f": {name} is not set (nor {name}_FILE)",
+            + f": {why}",
         )
         for source in sources.values()
         for name in source.secrets
-        if not is_set(name)
+        if (why := lack(name)) is not None
     ]
     unset += [
         _named(
@@ -265,12 +271,7 @@ def _unset(
         for name, why in unusable_secrets(source.verify, environ.get)
     ]
     for destination in destinations.values():
-        why = destination.disabled or (
-            None
-            if is_set(destination.auth_token)
-            else f"{destination.auth_token} is not set (nor {destination.auth_token}_FILE)"
-        )
-        if why:
+        if why := destination.disabled or lack(destination.auth_token):
             unset.append(
                 _named(
                     FILE if FILE in files else "",
@@ -280,6 +281,11 @@ def _unset(
                 )
             )
     return unset
+
+
+def _readable(path: str) -> bool:
+    """Whether a secret may be in that file; what is in it nobody looks at here."""
+    return os.access(path, os.R_OK) and Path(path).is_file()
 
 
 def _named(file: str, files: Mapping[str, str], texts: tuple[str, ...], message: str) -> Problem:

@@ -116,11 +116,14 @@ def test_a_byte_that_is_not_utf8_is_pointed_at(tmp_path: Path) -> None:
 
 def test_secrets_that_are_not_set_are_pointed_at(tmp_path: Path) -> None:
     unset = "IE_TOKEN is not set (nor IE_TOKEN_FILE)"
+    unreadable = "A_SECRET_OLD is not set: the file that A_SECRET_OLD_FILE names can't be read"
     files = {"shop.yaml": "source: shop\nverify:\n  stripe:\n    secret: [$env.A_SECRET, $env.A_SECRET_OLD]\n"}
-    ruleset = load(written(tmp_path, {**files, "destinations.yaml": DESTINATIONS}), environ={"UK_TOKEN_FILE": "/uk"})
+    (tmp_path / "token").touch()
+    environ = {"UK_TOKEN_FILE": str(tmp_path / "token"), "A_SECRET_OLD_FILE": str(tmp_path / "none")}
+    ruleset = load(written(tmp_path, {**files, "destinations.yaml": DESTINATIONS}), environ=environ)
     assert [str(warning).removeprefix(f"{tmp_path}/") for warning in ruleset.warnings] == [
         "shop.yaml:4:14: source 'shop' is disabled: A_SECRET is not set (nor A_SECRET_FILE)",
-        "shop.yaml:4:29: source 'shop' is disabled: A_SECRET_OLD is not set (nor A_SECRET_OLD_FILE)",
+        f"shop.yaml:4:29: source 'shop' is disabled: {unreadable}",
         f"destinations.yaml:9:17: destination 'ie' is disabled: {unset}; its commands wait",
     ]
 
