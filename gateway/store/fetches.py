@@ -41,6 +41,10 @@ class Noted(msgspec.Struct, frozen=True, kw_only=True):
     reason: str | None
     again: bool
 
+    @property
+    def size(self) -> int:
+        return len(self.row[-1])
+
 
 def row_of(id: str, fetching: Fetching) -> Row:
     """``(webhook's id, since, due_at, fetches)``."""
@@ -60,6 +64,11 @@ def row_of(id: str, fetching: Fetching) -> Row:
         for one in fetching.fetches
     ]
     return id, micros(fetching.since), maybe_micros(fetching.due_at), _encode(fetches)
+
+
+def noted_of(id: str, fetching: Fetching, *, state: WebhookState, reason: str | None, again: bool) -> Noted:
+    row = row_of(id, fetching)
+    return Noted(id=id, row=row, since=row[1], state=state, reason=reason, again=again)
 
 
 def fetching_of(row: Sequence[Any]) -> Fetching:

@@ -8,7 +8,7 @@ from datetime import datetime
 import msgspec
 
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState
-from gateway.store import Claim, Limits, Verdict
+from gateway.store import Claim, Claimed, Limits, Verdict
 from gateway.store.line import IN_LINE, Ending, Line, line_of
 from gateway.store.rows import Row, maybe_octets, micros
 
@@ -80,6 +80,12 @@ def leased(waiting: Command, due: Due) -> Claim:
     """The claim of a command that waited."""
     begun = msgspec.structs.replace(waiting, state=CommandState.DELIVERING, attempts=waiting.attempts + 1)
     return Claim(command=begun, lease=due.lease, leased_until=due.until)
+
+
+def given_back(claimed: Claimed, now: datetime) -> list[Result]:
+    """What is recorded of a claim that was cancelled: nobody is left who would send what it has leased."""
+    verdict = Verdict(state=CommandState.PENDING)
+    return [Result(claim=claim, attempt=None, verdict=verdict, now=now) for claim in claimed.claims]
 
 
 def is_late(waiting: Command, now: datetime) -> bool:

@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from gateway.model import Webhook, WebhookState
-from gateway.store import Quarantined, QuarantineLimits, quarantined_size
-from gateway.store.arrivals import Arrival
+from gateway.store import Quarantined, QuarantineLimits, Reception, quarantined_size
+from gateway.store.arrivals import Arrival, arrival_of
 from gateway.store.rows import Row, dumped, loaded, maybe_octets, maybe_text, micros, moment, octets, text
 
 QUARANTINE_COLUMNS = (
@@ -35,6 +35,10 @@ class Release(msgspec.Struct, frozen=True, kw_only=True):
     id: str
     arrival: Arrival | None
 
+    @property
+    def size(self) -> int:
+        return 0 if self.arrival is None else self.arrival.size
+
 
 class Stays(msgspec.Struct, frozen=True, kw_only=True):
     """Why one that was looked at again stays: (reason, cause, findings, version of the rules, id)."""
@@ -44,6 +48,10 @@ class Stays(msgspec.Struct, frozen=True, kw_only=True):
 
 def kept_of(requests: Sequence[Quarantined], limits: QuarantineLimits) -> Kept:
     return Kept(rows=tuple(map(_row, requests)), limits=limits)
+
+
+def release_of(id: str, reception: Reception | None) -> Release:
+    return Release(id=id, arrival=None if reception is None else arrival_of(reception))
 
 
 def stays_of(id: str, *, reason: str, cause: str, findings: Sequence[str], rules_version: str) -> Stays:
