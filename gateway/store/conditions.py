@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, TypeVar
 
-from gateway.store import Page
-from gateway.store.rows import micros
+from gateway.store import CommandFilter, Page, WebhookFilter
+from gateway.store.rows import micros, octets
 
 T = TypeVar("T")
+Where = TypeVar("Where", bound="Conditions")
 
 
 class Conditions:
@@ -20,6 +21,8 @@ class Conditions:
 
     mark: ClassVar[str]
     """What stands for a parameter."""
+    within: ClassVar[str]
+    """Whether bytes, a parameter, stand in ``{column}``."""
 
     def __init__(self) -> None:
         self._terms: list[str] = []
@@ -43,6 +46,18 @@ class Conditions:
         if until is not None:
             self.add(f"received_at < {self.mark}", micros(until))
 
+    def made(self, since: datetime | None, until: datetime | None) -> None:
+        if since is not None:
+            self.add(f"created_at >= {self.mark}", micros(since))
+        if until is not None:
+            self.add(f"created_at < {self.mark}", micros(until))
+
+    def holds(self, sought: str | None, *columns: str) -> None:
+        """A text stands in one of these columns."""
+        if sought is not None:
+            places = " OR ".join(self.within.replace("{column}", column) for column in columns)
+            self.add(f"({places})", *[octets(sought)] * len(columns))
+
     def behind(self, cursor: str | None) -> None:
         """Those that come after the last one of a page.
 
@@ -53,6 +68,31 @@ class Conditions:
 
     def __str__(self) -> str:
         return " AND ".join(self._terms) or "TRUE"
+
+
+def on_commands(where: Where, filter: CommandFilter) -> Where:
+    """What every store asks of the rows of commands alike. How the state, the customer and the webhook are asked for
+    depends on its tables."""
+    where.equal("source", filter.source)
+    where.equal("destination", filter.destination)
+    where.equal("command", filter.command)
+    where.equal("rule", filter.rule)
+    where.equal("webhook_id", filter.webhook)
+    where.made(filter.since, filter.until)
+    where.holds(filter.text, "body", "reason")
+    return where
+
+
+def on_quarantine(where: Where, filter: WebhookFilter) -> Where:
+    """Which requests in quarantine a filter lets through: none, where it asks for what those don't have."""
+    lacking = (filter.event_type, filter.rule, filter.user, filter.command_state)
+    if filter.errors or any(asked is not None for asked in lacking):
+        where.add("FALSE")
+    where.equal("source", filter.source)
+    where.equal("rules_version", filter.rules_version)
+    where.received(filter.since, filter.until)
+    where.holds(filter.text, "body", "reason")
+    return where
 
 
 def read_cursor(cursor: str) -> int:

@@ -19,6 +19,7 @@ class Conditions(conditions.Conditions):
     """As psycopg takes them."""
 
     mark = "%s"
+    within = "position(%s::bytea in {column}) > 0"
 
     def equal(self, column: str, value: str | bytes | None) -> None:
         if isinstance(value, str) and not is_text(value):

@@ -11,12 +11,12 @@ import msgspec
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Webhook, WebhookState
 from gateway.store import CommandFilter, Page, WebhookFilter
-from gateway.store.conditions import read_cursor
+from gateway.store.conditions import on_commands, read_cursor
 from gateway.store.postgres import quarantine
 from gateway.store.postgres.conditions import Conditions, read_page
 from gateway.store.postgres.rows import OPEN, attempt, command, is_text
 from gateway.store.postgres.statements import Connection, fetch, fetch_by_id, fetch_one, sql
-from gateway.store.rows import dumped, micros, octets, webhook
+from gateway.store.rows import dumped, octets, webhook
 
 _WEBHOOK = sql("SELECT {webhook} FROM webhooks WHERE id = %s {here}")
 _BATCH = "SELECT body FROM batches WHERE id = %s"
@@ -134,9 +134,7 @@ def webhook_conditions(filter: WebhookFilter) -> Conditions:
         where.add(_OF_COMMAND + "c.user_id = %s)", user)
     where.received(filter.since, filter.until)
     where.days(filter.since, filter.until)
-    if filter.text is not None:
-        sought = octets(filter.text)
-        where.add("(position(%s::bytea in body) > 0 OR position(%s::bytea in dedup_key) > 0)", sought, sought)
+    where.holds(filter.text, "body", "dedup_key")
     if filter.command_state is not None:
         where.add(_OF_COMMAND + "c.state = %s)", filter.command_state.value)
     return where
@@ -151,21 +149,10 @@ def command_conditions(filter: CommandFilter) -> Conditions:
     if filter.state is not None:
         where.literal("state", filter.state.value)
         where.add(f"part >= {OPEN + 1}" if filter.state in FINAL_STATES else f"part = {OPEN}")
-    where.equal("source", filter.source)
-    where.equal("destination", filter.destination)
-    where.equal("command", filter.command)
-    where.equal("rule", filter.rule)
     if filter.user is not None:
         user = octets(filter.user)
         where.add("sha256(user_id) = sha256(%s) AND user_id = %s", user, user)
-    where.equal("webhook_id", filter.webhook)
-    if filter.since is not None:
-        where.add("created_at >= %s", micros(filter.since))
-    if filter.until is not None:
-        where.add("created_at < %s", micros(filter.until))
-    if filter.text is not None:
-        sought = octets(filter.text)
-        where.add("(position(%s::bytea in body) > 0 OR position(%s::bytea in reason) > 0)", sought, sought)
+    on_commands(where, filter)
     if filter.event_type is not None:
         where.add(_OF_WEBHOOK + "w.event_type = %s)", octets(filter.event_type))
     if filter.rules_version is not None:

@@ -8,12 +8,13 @@ from datetime import timedelta
 from gateway.errors import NotFound
 from gateway.model import Webhook
 from gateway.store import Page, QuarantineCount, Quarantined, Receipt, WebhookFilter
+from gateway.store.conditions import on_quarantine
 from gateway.store.postgres.conditions import Conditions, read_page
 from gateway.store.postgres.reception import write_arrivals
 from gateway.store.postgres.rows import is_text
 from gateway.store.postgres.statements import Connection, fetch, fetch_one, run, sql, touched, write
 from gateway.store.quarantines import Kept, Release, Stays, quarantined_of
-from gateway.store.rows import micros, moment, octets
+from gateway.store.rows import micros, moment
 
 # One gateway after the other, so that two together don't keep more than the limits.
 _ONE_BY_ONE = "SELECT pg_advisory_xact_lock(hashtext('gateway quarantine'))"
@@ -84,17 +85,7 @@ async def list_webhooks(db: Connection, filter: WebhookFilter, *, limit: int, cu
 
 def conditions(filter: WebhookFilter) -> Conditions:
     """Which of the table's rows a filter lets through."""
-    where = Conditions()
-    lacking = (filter.event_type, filter.rule, filter.user, filter.command_state)
-    if filter.errors or any(asked is not None for asked in lacking):
-        where.add("FALSE")
-    where.equal("source", filter.source)
-    where.equal("rules_version", filter.rules_version)
-    where.received(filter.since, filter.until)
-    if filter.text is not None:
-        sought = octets(filter.text)
-        where.add("(position(%s::bytea in body) > 0 OR position(%s::bytea in reason) > 0)", sought, sought)
-    return where
+    return on_quarantine(Conditions(), filter)
 
 
 async def counts(db: Connection) -> list[QuarantineCount]:

@@ -16,6 +16,7 @@ class Conditions(conditions.Conditions):
     """As SQLite takes them."""
 
     mark = "?"
+    within = "instr({column}, ?) > 0"
 
 
 def read_page(

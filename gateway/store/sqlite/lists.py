@@ -9,14 +9,13 @@ import msgspec
 from gateway.errors import NotFound
 from gateway.model import FINAL_STATES, Attempt, Command, CommandState, Webhook, WebhookState
 from gateway.store import CommandFilter, Page, WebhookFilter
-from gateway.store.conditions import read_cursor
+from gateway.store.conditions import on_commands, read_cursor
 from gateway.store.rows import (
     ATTEMPT_COLUMNS,
     COMMAND_COLUMNS,
     WEBHOOK_COLUMNS,
     attempt,
     command,
-    micros,
     octets,
     webhook,
 )
@@ -148,9 +147,7 @@ def webhook_conditions(filter: WebhookFilter) -> Conditions:
             octets(filter.user),
         )
     where.received(filter.since, filter.until)
-    if filter.text is not None:
-        sought = octets(filter.text)
-        where.add("(instr(body, ?) > 0 OR instr(dedup_key, ?) > 0)", sought, sought)
+    where.holds(filter.text, "body", "dedup_key")
     if filter.command_state is not None:
         where.add(
             "EXISTS (SELECT 1 FROM commands AS c WHERE c.webhook_id = webhooks.id AND c.state = ?)",
@@ -167,19 +164,8 @@ def command_conditions(filter: CommandFilter) -> Conditions:
     where = Conditions()
     if filter.state is not None:
         where.literal("state", filter.state.value)
-    where.equal("source", filter.source)
-    where.equal("destination", filter.destination)
-    where.equal("command", filter.command)
-    where.equal("rule", filter.rule)
     where.equal("user_id", None if filter.user is None else octets(filter.user))
-    where.equal("webhook_id", filter.webhook)
-    if filter.since is not None:
-        where.add("created_at >= ?", micros(filter.since))
-    if filter.until is not None:
-        where.add("created_at < ?", micros(filter.until))
-    if filter.text is not None:
-        sought = octets(filter.text)
-        where.add("(instr(body, ?) > 0 OR instr(reason, ?) > 0)", sought, sought)
+    on_commands(where, filter)
     if filter.event_type is not None:
         where.add(_OF_WEBHOOK + "w.event_type = ?)", octets(filter.event_type))
     if filter.rules_version is not None:

@@ -9,8 +9,9 @@ from datetime import timedelta
 from gateway.errors import NotFound
 from gateway.model import Webhook
 from gateway.store import Page, QuarantineCount, Quarantined, Receipt, WebhookFilter
+from gateway.store.conditions import on_quarantine
 from gateway.store.quarantines import QUARANTINE_COLUMNS, Kept, Release, Stays, quarantined_of
-from gateway.store.rows import micros, moment, octets
+from gateway.store.rows import micros, moment
 from gateway.store.sqlite.conditions import Conditions, read_page
 from gateway.store.sqlite.reception import write_arrivals
 from gateway.store.sqlite.values import write
@@ -84,17 +85,7 @@ def list_webhooks(db: sqlite3.Connection, filter: WebhookFilter, *, limit: int, 
 
 def conditions(filter: WebhookFilter) -> Conditions:
     """Which of the table's rows a filter lets through."""
-    where = Conditions()
-    lacking = (filter.event_type, filter.rule, filter.user, filter.command_state)
-    if filter.errors or any(asked is not None for asked in lacking):
-        where.add("FALSE")
-    where.equal("source", filter.source)
-    where.equal("rules_version", filter.rules_version)
-    where.received(filter.since, filter.until)
-    if filter.text is not None:
-        sought = octets(filter.text)
-        where.add("(instr(body, ?) > 0 OR instr(reason, ?) > 0)", sought, sought)
-    return where
+    return on_quarantine(Conditions(), filter)
 
 
 def counts(db: sqlite3.Connection) -> list[QuarantineCount]:
