@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.errors import StoreError
 from gateway.rules import Ruleset
-from gateway.store import Pruned, Store
+from gateway.store import Pruned, Retention
 
 FIRST = 60.0
 """Seconds after the start, when what waited for the gateway has been taken in."""
@@ -40,7 +40,7 @@ class Pruner:
 
     def __init__(
         self,
-        store: Store,
+        store: Retention,
         *,
         ruleset: Callable[[], Ruleset],
         default: timedelta,

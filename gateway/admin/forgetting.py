@@ -10,7 +10,7 @@ from gateway.admin.finding import spellings
 from gateway.admin.views import View
 from gateway.errors import UnreadableRequest
 from gateway.intilery.contract import timestamp
-from gateway.store import Forgotten, Store
+from gateway.store import Forgotten, Retention
 
 SHORTEST = 4
 """Characters of a text that is looked for in payloads: shorter ones stand in those of others, too."""
@@ -26,7 +26,7 @@ class ForgetRequest(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     dry_run: bool = False
 
 
-async def forget(store: Store, asked: ForgetRequest, *, now: datetime) -> View:
+async def forget(store: Retention, asked: ForgetRequest, *, now: datetime) -> View:
     """Erase the person, then look again.
 
     ``{"user", "texts", "at", "dry_run", "webhooks", "commands", "attempts", "keys", "quarantined", "replays", "left",

@@ -8,7 +8,7 @@ from typing import Any
 from gateway.admin.filters import Asked
 from gateway.errors import UnreadableRequest
 from gateway.intilery.contract import timestamp
-from gateway.store import Store, VersionHistory
+from gateway.store import VersionHistory, Versions
 
 View = dict[str, Any]
 
@@ -17,7 +17,7 @@ EXPECTED = 3.0
 chance that happens once in twenty times (a Poisson distribution of mean 3)."""
 
 
-async def versions(store: Store, asked: Asked) -> View:
+async def versions(store: Versions, asked: Asked) -> View:
     """``{"items": [version without its files], "next": cursor or null}``, the last served first."""
     if not (asked.cursor or "0").isdecimal():
         raise UnreadableRequest(f"cursor: {str(asked.cursor)[:80]!r} is not one that a list gave as next")
@@ -32,7 +32,7 @@ async def versions(store: Store, asked: Asked) -> View:
     }
 
 
-async def version(store: Store, version: str) -> View:
+async def version(store: Versions, version: str) -> View:
     """One version with its texts, by file name.
 
     :raises NotFound: no such version.
@@ -44,7 +44,7 @@ async def version(store: Store, version: str) -> View:
 
 
 async def _before(
-    store: Store, shown: Sequence[VersionHistory], known: dict[str, VersionHistory]
+    store: Versions, shown: Sequence[VersionHistory], known: dict[str, VersionHistory]
 ) -> dict[str, VersionHistory]:
     for history in shown:
         if history.before is not None and history.before not in known:

@@ -8,7 +8,7 @@ from gateway.admin.filters import Asked, page
 from gateway.admin.views import View
 from gateway.errors import UnreadableRequest
 from gateway.intilery.contract import timestamp
-from gateway.store import DifferenceKind, ShadowCount, ShadowDifference, ShadowFilter, Store
+from gateway.store import DifferenceKind, ShadowCount, ShadowDifference, ShadowFilter, ShadowLog
 
 FILTERS = ("candidate", "source", "rule", "kind")
 
@@ -26,7 +26,7 @@ def shadow_filter(asked: Mapping[str, str]) -> tuple[ShadowFilter, Asked]:
         ) from None
 
 
-async def shadow(store: Store, filter: ShadowFilter, asked: Asked) -> View:
+async def shadow(store: ShadowLog, filter: ShadowFilter, asked: Asked) -> View:
     """``{"candidates": [{"candidate", "webhooks", "last_at", "rules": [{"source", "rule", "appears", "vanishes",
     "changes", "last_at"}]}], "items": [difference], "next": cursor or null}``, the candidate that was noted last first.
     """

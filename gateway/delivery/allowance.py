@@ -22,7 +22,7 @@ from gateway import pacing
 from gateway.errors import StoreError, Throttled
 from gateway.intilery.contract import Destination
 from gateway.pacing import Bucket
-from gateway.store import Limits, Store
+from gateway.store import Limits, Outbox
 
 BESIDES = 2
 """Requests beyond the places in flight, for each lane: a probe and a lookup."""
@@ -43,7 +43,7 @@ class Allowance:
     how many processes deliver."""
 
     def __init__(
-        self, address: str, *, store: Store, at_most: int, monotonic: Callable[[], float], sharers: int = 1
+        self, address: str, *, store: Outbox, at_most: int, monotonic: Callable[[], float], sharers: int = 1
     ) -> None:
         self._address, self._store = address, store
         self._at_most, self._monotonic, self._sharers = at_most, monotonic, sharers
@@ -164,7 +164,7 @@ class Allowance:
 class Allowances:
     """The allowances of all addresses."""
 
-    def __init__(self, *, store: Store, at_most: int, monotonic: Callable[[], float]) -> None:
+    def __init__(self, *, store: Outbox, at_most: int, monotonic: Callable[[], float]) -> None:
         self._store, self._at_most, self._monotonic = store, at_most, monotonic
         self._by_address: dict[str, Allowance] = {}
         self._addresses: dict[str, str] = {}

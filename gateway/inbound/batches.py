@@ -19,7 +19,7 @@ from gateway.model import Webhook, WebhookState, new_webhook_id
 from gateway.rules import Ruleset, Source
 from gateway.rules.batch import NotTakenApart, element_arrivals
 from gateway.rules.values import MISSING
-from gateway.store import Receipt, Reception, Store
+from gateway.store import Inbox, Receipt, Reception
 
 AT_ONCE = 1_000
 """Elements that wait for the disk together: a batch of thousands leaves room in the queue for other senders."""
@@ -94,7 +94,7 @@ class Stored(msgspec.Struct, frozen=True):
     receipt: Receipt
 
 
-async def store_all(store: Store, found: Iterator[Reception]) -> tuple[list[Stored], StoreError | None]:
+async def store_all(store: Inbox, found: Iterator[Reception]) -> tuple[list[Stored], StoreError | None]:
     """Store receptions together, a bounded number of them at a time.
 
     :return: those that are on disk, in order, and why others are not, if so.

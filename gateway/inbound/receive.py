@@ -46,7 +46,7 @@ from gateway.inbound.schemes import Published
 from gateway.model import WebhookState, new_webhook_id
 from gateway.rules import Ruleset, Source
 from gateway.rules.respond import Answer
-from gateway.store import Receipt, Reception, Store
+from gateway.store import Inbox, Receipt, Reception
 
 RETRY_AFTER = 10
 """Seconds, in answers that ask the sender to come back."""
@@ -75,7 +75,7 @@ class Receiver:
         self,
         *,
         ruleset: Callable[[], Ruleset],
-        store: Store,
+        store: Inbox,
         credential: Callable[[str], str | None],
         wake: Callable[[Collection[str]], None],
         emit: Callable[[Received], None],
