@@ -14,7 +14,8 @@ from typing import Any
 
 from starlette.applications import Starlette
 
-from gateway.app import Gateway, create_app
+from gateway.app import create_app
+from gateway.running import Gateway
 from gateway.settings import Settings
 
 SECRET = "the-shop-secret"

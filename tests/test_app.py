@@ -17,7 +17,8 @@ from starlette.applications import Starlette
 from gateway.admin.access import Access
 from gateway.admin.filters import moment
 from gateway.admin.openapi import openapi
-from gateway.app import create_app, shown_store
+from gateway.admin.status import shown_store
+from gateway.app import create_app
 from gateway.errors import AuthenticationFailed, RulesError, SettingsError, StoreInUse
 from gateway.intilery.sandbox import Sandbox, create_sandbox
 from gateway.settings import Settings
@@ -122,7 +123,7 @@ async def test_replay_makes_up_for_a_rule_that_was_wrong(app: Starlette, gateway
         running_gateway.settings.rules,
         rules={"shop.yaml": mended, "brands.yaml": shop.BRANDS, "destinations.yaml": shop.DESTINATIONS},
     )
-    from gateway.app import load_rules
+    from gateway.folders import load_rules
 
     running_gateway.ruleset = load_rules(running_gateway.settings)
     await running_gateway.store.remember_rules(running_gateway.ruleset.version)

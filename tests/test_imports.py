@@ -131,10 +131,13 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "delivery.pauses": (*VOCABULARY, "store", "delivery"),
     "delivery.gate": (*VOCABULARY, "store", "intilery.contract", "delivery"),
     "delivery.lookups": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
+    "delivery.terms": ("backoff", "delivery"),
+    "delivery.sending": (*VOCABULARY, "store", "intilery.contract", "delivery.*"),
     "delivery.lane": (*VOCABULARY, "backoff", "pacing", "store", "intilery.contract", "delivery.*"),
     "delivery.dispatch": (*VOCABULARY, "backoff", "store", "intilery.contract", "delivery.*"),
     # Those that wire. Only they read settings.
-    "settings": ("errors", "credentials"),
+    "quantities": (),
+    "settings": ("errors", "credentials", "quantities"),
     "telemetry.*": ("*",),
     "watch": ("rules",),
     "reload": (*VOCABULARY, "rules", "watch"),
@@ -142,13 +145,15 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "candidate": (*VOCABULARY, "rules", "store", "inbound.arrival", "inbound.batches"),
     "shadow": (*VOCABULARY, "rules", "store", "candidate", "differences"),
     "pruning": (*VOCABULARY, "rules", "store"),
+    "folders": ("rules", "rules.load", "settings"),
+    "running": ("*",),
     "app": ("*",),
     "admin.*": ("*",),
     "cli.*": ("*",),
     "__main__": ("cli",),
 }
 
-WIRING = ("settings", "telemetry.*", "app", "admin.*", "cli.*", "__main__")
+WIRING = ("settings", "telemetry.*", "folders", "running", "app", "admin.*", "cli.*", "__main__")
 
 # Names the tree in its docstring and the type of what RulesError carries; at run time it knows nobody.
 ONLY_FOR_TYPES = {("errors", "rules.problems")}

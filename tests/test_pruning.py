@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from gateway.app import Gateway
 from gateway.errors import StoreUnavailable
 from gateway.model import WebhookState, new_webhook_id
 from gateway.pruning import PruneMade, Pruner
+from gateway.running import Gateway
 from gateway.settings import Settings
 from gateway.store import Pruned, Reception, WebhookFilter
 from tests import shop

@@ -16,10 +16,11 @@ import msgspec
 import pytest
 from starlette.applications import Starlette
 
-from gateway.app import Gateway, load_rules
+from gateway.folders import load_rules
 from gateway.intilery.sandbox import Sandbox, create_sandbox
 from gateway.reload import Reloader, ReloadRecord, RulesRefused, RulesServed
 from gateway.rules import Ruleset
+from gateway.running import Gateway
 from gateway.settings import Settings
 from tests import shop
 from tests.servers import running

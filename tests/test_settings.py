@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from gateway.errors import SettingsError
-from gateway.settings import SETTINGS, Settings, length, size
+from gateway.quantities import length, size
+from gateway.settings import SETTINGS, Settings
 
 
 def test_every_row_is_a_field_and_every_field_a_row_but_for_secrets() -> None:

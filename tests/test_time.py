@@ -14,9 +14,9 @@ from typing import Any
 import httpx
 import pytest
 
-from gateway.app import Gateway
 from gateway.intilery.sandbox import Call, Faults, Sandbox, create_sandbox
 from gateway.model import CommandState
+from gateway.running import Gateway
 from tests import shop
 from tests.servers import running
 

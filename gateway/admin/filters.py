@@ -11,7 +11,7 @@ import msgspec
 
 from gateway.errors import UnreadableRequest
 from gateway.model import CommandState, WebhookState
-from gateway.settings import length
+from gateway.quantities import length
 from gateway.store import CommandFilter, WebhookFilter
 
 MAX_LIMIT = 500

@@ -27,8 +27,8 @@ from gateway.inbound.batches import store_all, taken_apart
 from gateway.inbound.thin import is_final
 from gateway.intilery.contract import timestamp
 from gateway.model import Command, CommandState, Fetching, Webhook, WebhookState, new_webhook_id
+from gateway.quantities import length
 from gateway.rules import Ruleset
-from gateway.settings import length
 from gateway.store import Act, CommandFilter, Reception, Replay, Retranslation, Store, WebhookFilter
 
 LOWEST = -1_000_000_000

@@ -111,3 +111,14 @@ def _told(pause: Pause) -> str:
 
 def _moment(moment: datetime | None) -> str | None:
     return None if moment is None else timestamp(moment)
+
+
+def shown_store(url: str) -> str:
+    """A store's address without a secret in it: of PostgreSQL the hosts and the database."""
+    if url.startswith("sqlite:"):
+        return url
+    try:
+        from gateway.store.postgres.database import name_of
+    except ImportError:  # without the driver nothing is open there
+        return "postgresql://…"
+    return name_of(url)

@@ -18,15 +18,17 @@ import httpx
 import msgspec
 
 from gateway.admin import views
-from gateway.app import Gateway, create_app, load_rules
+from gateway.app import create_app
 from gateway.cli.output import print_line, printable, styled_state
 from gateway.cli.packs import Pack, copy_pack, packs
 from gateway.cli.samples import Sample, freshened, samples, signed
 from gateway.cli.server import address_of, bind, serving, stop_signals
 from gateway.errors import SettingsError
+from gateway.folders import load_rules
 from gateway.inbound.needs import pers_of
 from gateway.intilery.sandbox import create_sandbox
 from gateway.model import FINAL_STATES, CommandState
+from gateway.running import Gateway
 from gateway.settings import Settings
 from gateway.store import CommandFilter, Store
 

@@ -173,7 +173,7 @@ def _kept(file: Path) -> str:
 
 def _destination(settings: Settings) -> str | None:
     """A destination to name, where the folder has several and none is the default."""
-    from gateway.app import load_rules
+    from gateway.folders import load_rules
 
     try:
         found = list(load_rules(settings).destinations)

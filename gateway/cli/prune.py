@@ -42,7 +42,7 @@ def prune(dry_run: bool, rules: str | None, retention: str | None, store: str | 
     Example:
       gateway prune --dry-run
     """
-    from gateway.app import load_rules
+    from gateway.folders import load_rules
     from gateway.pruning import retentions
 
     settings = Settings.from_environ(os.environ, rules=rules, store=store, retention=retention)

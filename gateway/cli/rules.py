@@ -40,7 +40,7 @@ def check(folder: str | None, destinations: str | None, strict: bool, secrets: b
     Example:
       gateway check rules --strict
     """
-    from gateway.app import load_rules
+    from gateway.folders import load_rules
 
     settings = Settings.from_environ(os.environ, rules=folder, destinations=destinations)
     if settings.rules.is_file():
@@ -102,7 +102,7 @@ def test(folder: str | None, junit: str | None, as_json: bool) -> None:
     Example:
       gateway test rules --junit results.xml
     """
-    from gateway.app import load_rules
+    from gateway.folders import load_rules
     from gateway.rules.examples import run_examples
 
     settings = Settings.from_environ(os.environ, rules=folder)
@@ -184,8 +184,8 @@ def try_(
         view = _asked_of(server, source, body, headers=sent, query=query, path=path, fetched=answers)
     else:
         from gateway.admin.trying import attempt_translation
-        from gateway.app import load_rules
         from gateway.credentials import Credentials
+        from gateway.folders import load_rules
         from gateway.inbound.diagnosis import GENEROUS
         from gateway.inbound.exact_json import read_json
 

@@ -65,8 +65,8 @@ def send(
     Example:
       gateway send shopify order.json --header X-Shopify-Topic:orders/create --path uk
     """
-    from gateway.app import load_rules
     from gateway.credentials import Credentials
+    from gateway.folders import load_rules
 
     settings = Settings.from_environ(os.environ, rules=rules)
     served = load_rules(settings).sources

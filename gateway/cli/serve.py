@@ -52,8 +52,8 @@ def serve(as_json: bool, listening: int | None, **options: str | None) -> None:
     Example:
       gateway serve --rules rules --store sqlite:///gateway.db --port 8080
     """
-    from gateway.app import load_rules
     from gateway.cli.server import bind, run
+    from gateway.folders import load_rules
     from gateway.telemetry import configure_logging
 
     settings = Settings.from_environ(os.environ, **options)

@@ -133,7 +133,7 @@ class StoreReader:
 
     def release(self, asked: Mapping[str, Any]) -> View:
         from gateway.admin import quarantine
-        from gateway.app import load_rules
+        from gateway.folders import load_rules
 
         request = msgspec.convert(asked, quarantine.ReleaseRequest)
         ruleset = load_rules(self._settings)
@@ -148,7 +148,7 @@ class StoreReader:
     async def _bench(self, store: Any) -> Any:
         """The rules and secrets of now, to look at a request with; None where the folder can't be loaded."""
         from gateway.admin import quarantine
-        from gateway.app import load_rules
+        from gateway.folders import load_rules
 
         try:
             ruleset = load_rules(self._settings)
@@ -171,14 +171,13 @@ class StoreReader:
         """The same as a gateway says, as far as the store knows: by the rules that were served last."""
         from gateway.admin import pausing, status
         from gateway.admin.versions import Versions
-        from gateway.app import shown_store
 
         async def look(store: Any) -> View:
             ruleset = await pausing.served(store, Versions(store, environ=self._settings.environ))
             named = {} if ruleset is None else ruleset.destinations
             return {
                 "running": None,
-                "store": shown_store(self._settings.store),
+                "store": status.shown_store(self._settings.store),
                 "rules": None if ruleset is None else {"version": ruleset.version.version},
                 "sources": [] if ruleset is None else await status.sources(store, ruleset, self._credential()),
                 "destinations": await status.destinations(store, named, named, self._credential(), {}),
@@ -241,7 +240,7 @@ class StoreReader:
 
     def _rules(self) -> Ruleset:
         """The rules that the settings name, loaded once."""
-        from gateway.app import load_rules
+        from gateway.folders import load_rules
 
         if self._ruleset is None:
             self._ruleset = load_rules(self._settings)

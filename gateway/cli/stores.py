@@ -108,7 +108,7 @@ def migrate(store: str | None, as_json: bool) -> None:
 
 
 def _shown(settings: Settings) -> str:
-    from gateway.app import shown_store
+    from gateway.admin.status import shown_store
 
     return shown_store(settings.store)
 

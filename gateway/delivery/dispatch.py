@@ -19,9 +19,11 @@ from typing import NamedTuple
 from gateway.backoff import Backoff
 from gateway.delivery import ClockSetBack, Record, StoreFailed, Stumbled
 from gateway.delivery.allowance import Allowances
-from gateway.delivery.lane import Lane, Sender, Terms
+from gateway.delivery.lane import Lane
 from gateway.delivery.pauses import Pauses
 from gateway.delivery.retry import LOOK_UP_AFTER
+from gateway.delivery.sending import Sender
+from gateway.delivery.terms import Terms
 from gateway.errors import DeliveryError, SettingsError, StoreError, UnknownOutcome
 from gateway.intilery.contract import Destination
 from gateway.store import Claim, Store

@@ -15,12 +15,13 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 
-from gateway.backoff import Backoff
-from gateway.delivery import LookedUp, Record, StoreFailed, Stumbled
+from gateway.delivery import LookedUp, StoreFailed, Stumbled
 from gateway.delivery.gate import Gate, Where
+from gateway.delivery.sending import Sending
+from gateway.delivery.terms import Terms
 from gateway.delivery.verify import (
     CLOCKS_DIFFER,
     CONTROLS,
@@ -40,7 +41,7 @@ from gateway.delivery.verify import (
 from gateway.errors import DeliveryError, Refused, StoreError, Throttled, Unauthorised
 from gateway.intilery.contract import Destination
 from gateway.model import Attempt, Command, CommandState, Outcome
-from gateway.store import Claim, CommandFilter, Store, Verdict
+from gateway.store import Claim, CommandFilter, Store
 
 _CANDIDATES = 20
 """Delivered commands that are considered for a control, the newest first."""
@@ -59,27 +60,8 @@ class Reader(Protocol):
     async def lookup(self, destination: Destination, *, token: str, user_id: str) -> Events: ...
 
 
-class Terms(Protocol):
-    """What lookups need of the terms of a lane."""
-
-    @property
-    def margin(self) -> float: ...
-    @property
-    def backoff(self) -> Backoff: ...
-    @property
-    def look_up_after(self) -> timedelta: ...
-    @property
-    def clock(self) -> Callable[[], datetime]: ...
-    @property
-    def monotonic(self) -> Callable[[], float]: ...
-    @property
-    def rng(self) -> Callable[[], float]: ...
-    @property
-    def emit(self) -> Callable[[Record], None]: ...
-
-
 class Lookups:
-    """The lookups of one destination. ``write`` records a verdict and says whether the lease was still in force."""
+    """The lookups of one destination. What they find is written as ``sending`` writes its results."""
 
     def __init__(
         self,
@@ -90,14 +72,13 @@ class Lookups:
         gate: Gate,
         spend: Callable[[Destination], Awaitable[None]],
         throttled: Callable[[Throttled], Awaitable[None]],
-        trying_since: Callable[[Command], Awaitable[datetime | None]],
-        write: Callable[[Claim, Attempt | None, Verdict], Awaitable[bool]],
+        sending: Sending,
         ended: Callable[[], None],
         terms: Terms,
     ) -> None:
         self._name, self._store, self._client, self._gate = name, store, client, gate
-        self._spend, self._throttled, self._trying_since = spend, throttled, trying_since
-        self._write, self._ended, self._terms = write, ended, terms
+        self._spend, self._throttled, self._sending = spend, throttled, sending
+        self._ended, self._terms = ended, terms
         self._due: deque[Claim] = deque()
         self._task: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
@@ -171,7 +152,7 @@ class Lookups:
             rng=terms.rng,
             backoff=terms.backoff,
             first=terms.look_up_after,
-            since=await self._trying_since(command),
+            since=await self._sending.trying_since(command),
         )
         attempt = None
         if isinstance(finding, Found):
@@ -183,7 +164,7 @@ class Lookups:
                 duration_ms=round((terms.monotonic() - began) * 1000, 3),
                 intilery_event_id=finding.intilery_event_id,
             )
-        if await self._write(claim, attempt, verdict):
+        if await self._sending.write(claim, attempt, verdict):
             terms.emit(LookedUp(command=command, finding=type(finding).__name__.lower(), verdict=verdict))
 
     def _left(self, claim: Claim) -> float:

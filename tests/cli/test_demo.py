@@ -13,9 +13,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from gateway.app import load_rules
 from gateway.cli.demonstration import demo_settings
 from gateway.cli.samples import Sample, commands_of, dedup_key_of, freshened, samples
+from gateway.folders import load_rules
 
 
 def demo(*words: str) -> subprocess.Popen[str]:

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from gateway.app import load_rules
 from gateway.cli import main
+from gateway.folders import load_rules
 from gateway.model import Command, CommandState
 from gateway.reload import rules_of
 from gateway.settings import Settings

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from gateway.app import load_rules
 from gateway.errors import StoreUnavailable
+from gateway.folders import load_rules
 from gateway.inbound.batches import store_all
 from gateway.intilery.sandbox import create_sandbox
 from gateway.model import Webhook, WebhookState
