@@ -146,6 +146,9 @@ def mark(lines: Sequence[str], line: int, column: int, sign: str, what: str, *, 
     text = lines[line - 1]
     start = column - 1
     if sign == "*" and text[:start].endswith("[") and text[start + 1 : start + 2] == "]":
+        path = re.search(r"\$[^\s{},:]*\Z", text[: start - 1])
+        if path:  # In a key, as in {$.items[*].sku: A1}; of a value, YAML says so before it meets the star.
+            return _flow(text, line, path.start(), start - 1)
         fixed = text[: start - 1] + "'$.items[*]'" + text[start + 2 :]
         why = "YAML reads * as an alias; a path begins with $"
         return Trap(message=f"{why}; {written(fixed)}", line=line, column=column, corrected=fixed)

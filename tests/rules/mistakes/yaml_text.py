@@ -5,7 +5,9 @@
 from __future__ import annotations
 
 from gateway.rules.filters import FILTERS
-from tests.rules.mistakes.mistake import DESTINATIONS, GOOD, HEAD, SEND, Mistake, rule, source, two, value
+from tests.rules.mistakes.mistake import DESTINATIONS, GOOD, HEAD, SEND, Mistake, rule, source, two, value, when
+
+_FLOW_LIST = "in { } style YAML ends a value at '['; quote the expression;"
 
 YAML_TEXT = (
     Mistake(
@@ -86,6 +88,11 @@ YAML_TEXT = (
         "template flow",
         value("{a: {{ $.name }}, b: 1}"),
         ("8:18: a template stands in quotes; write: total: {a: '{{ $.name }}', b: 1}",),
+    ),
+    Mistake(
+        "star in a key",
+        when("any: [{$.items[*].sku: A1}, {$.b: 1}]"),
+        (f"6:21: {_FLOW_LIST} write: any: [{{'$.items[*].sku': A1}}, {{$.b: 1}}]",),
     ),
     Mistake(
         "star", value("[*]"), ("8:15: YAML reads * as an alias; a path begins with $; write: total: '$.items[*]'",)
