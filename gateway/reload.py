@@ -283,7 +283,10 @@ def rules_of(ruleset: Ruleset) -> list[tuple[str, str]]:
 
 def _stat(folder: Path, destinations: Path | None) -> object:
     try:
-        found = {name: path.stat() for name, path in paths_of(folder, destinations=destinations).items()}
+        found = {
+            name: path.stat(follow_symlinks=path.exists())
+            for name, path in paths_of(folder, destinations=destinations).items()
+        }
     except OSError as error:
         return str(error)
     return [(name, stat.st_mtime_ns, stat.st_size, stat.st_ino) for name, stat in found.items()]

@@ -69,6 +69,8 @@ def new(
     else:
         assert file is not None
         body = _read(file)
+        if not body.strip():
+            raise SettingsError(f"--from {file}: the payload is empty; save one that your sender sent")
     drafted = draft(
         source,
         body,

@@ -106,7 +106,9 @@ def test(folder: str | None, junit: str | None, as_json: bool) -> None:
     from gateway.rules.examples import run_examples
 
     settings = Settings.from_environ(os.environ, rules=folder)
-    results = list(run_examples(load_rules(settings), settings.rules))
+    ruleset = load_rules(settings)
+    results = list(run_examples(ruleset, settings.rules))
+    untested = sorted(ruleset.sources.keys() - {result.source for result in results})
     failed = [result for result in results if not result.passed]
     if junit is not None:
         _write_junit(Path(junit), results, settings.rules)
@@ -115,6 +117,7 @@ def test(folder: str | None, junit: str | None, as_json: bool) -> None:
             {
                 "passed": len(results) - len(failed),
                 "failed": len(failed),
+                "untested": untested,
                 "examples": [
                     {
                         "source": result.source,
@@ -140,6 +143,10 @@ def test(folder: str | None, junit: str | None, as_json: bool) -> None:
             for warning in result.warnings:
                 click.echo(f"        {click.style('warning', fg='yellow')} {warning}")
         click.echo(f"{len(results) - len(failed)} passed, {len(failed)} failed")
+        if untested:
+            click.echo(f"without an example: {', '.join(untested)}")
+        elif not ruleset.sources:
+            click.echo(f"nothing is tested: no *.yaml of a source stands directly in {settings.rules}")
     raise SystemExit(FOUND if failed else 0)
 
 

@@ -40,7 +40,13 @@ REQUEST_KEYS = ("method", "path", "query", "headers", "body")
 FACTS = ("rule", "destination", "state", "not_before", "expires_at")
 """What may stand beside a command in ``expect``."""
 ERROR_KEYS = ("rule", "field", "path", "message", "element")
-_CONTENT_TYPES = {".json": "application/json", ".form": "application/x-www-form-urlencoded", ".txt": "text/plain"}
+CONTENT_TYPES = {
+    ".json": "application/json",
+    ".form": "application/x-www-form-urlencoded",
+    ".xml": "application/xml",
+    ".txt": "text/plain",
+}
+"""Of a body that stands in a file, by the end of its name."""
 _WEBHOOK_ID = "0" * 32
 _json = msgspec.json.Decoder(float_hook=Decimal)
 
@@ -253,7 +259,7 @@ def _request(node: Node, folder: Path) -> ExampleRequest:
         file = given.get("file")
         if file is not None:
             path = folder / file.text
-            content_type = _CONTENT_TYPES.get(path.suffix, content_type)
+            content_type = CONTENT_TYPES.get(path.suffix, content_type)
             body = _read(folder, file.text)
         else:
             body = _encode(given.plain())

@@ -18,6 +18,7 @@ It is a **warning** where a person may mean it:
 - a condition that compares a field of JSON with ``"true"`` in quotes
 - text that is a path without its ``$.``, or holds ``$.name`` or ``${NAME}`` outside of ``{{ }}``, and so would be
   sent as it stands
+- a rule that is live and holds what was drafted in the place of a code
 
 What is decided is decided from constants alone; an operand out of the payload is never guessed at.
 """
@@ -35,6 +36,8 @@ from gateway.rules.keys import check_keys
 from gateway.rules.nodes import Node, YAMLFile
 from gateway.rules.problems import choices, did_you_mean
 
+PLACEHOLDER = "PUT-THE-ASSET-CODE-HERE"
+"""What a drafted rule holds where its author puts the code of an asset."""
 _UNFILLED = re.compile(
     r"\$\{\w+\}|\$\.[A-Za-z_][\w.]*|\$(?:let|item|outer|header|query|path|asset|journey|webhook)\.[A-Za-z_][\w.-]*"
 )
@@ -77,6 +80,8 @@ def lint(yaml: YAMLFile) -> None:
             if conditions is not None:
                 _check_truths(yaml, conditions)
     for rule in rules:
+        if rule.says("mode", "dry_run") or rule.says("enabled", "false"):
+            continue
         for call in CALLS:
             body = rule.value(call)
             if body is not None:
@@ -290,7 +295,12 @@ def _check_texts(yaml: YAMLFile, node: Node, fields: frozenset[str]) -> None:
             _check_texts(yaml, value, fields)
     for item in node.items:
         _check_texts(yaml, item, fields)
-    if node.kind != "scalar" or not isinstance(node.value, str) or node.text.startswith("$"):
+    if node.kind != "scalar" or not isinstance(node.value, str):
+        return
+    if node.text.startswith("$") and "{{" not in node.text:
+        return
+    if node.text == PLACEHOLDER:
+        yaml.warning(node, "the place that was drafted for a code is not filled in; write the code that Intilery shows")
         return
     outside = re.sub(r"\{\{.*?\}\}", lambda hole: " " * len(hole[0]), node.text, flags=re.DOTALL)
     found = _UNFILLED.search(outside)

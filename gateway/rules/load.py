@@ -47,6 +47,10 @@ def load(folder: Path, *, environ: Mapping[str, str], destinations: Path | None 
     stray = [path.name for path in sorted(folder.glob("*.yml"))]
     warnings = tuple(
         Problem(file=name, line=1, column=1, message="is not served: only *.yaml is; rename it") for name in stray
+    ) + tuple(
+        Problem(file=path.name, line=1, column=1, message="is a folder, and only files are served")
+        for path in sorted(folder.glob("*.yaml"))
+        if path.is_dir()
     )
     found = (_at(problem, folder, destinations) for problem in (*ruleset.warnings, *warnings))
     return msgspec.structs.replace(ruleset, warnings=tuple(found))
@@ -55,7 +59,8 @@ def load(folder: Path, *, environ: Mapping[str, str], destinations: Path | None 
 def _at(problem: Problem, folder: Path, destinations: Path | None) -> Problem:
     """The problem with the way to its file, so that editors and CI can open it."""
     path = destinations if problem.file == FILE and destinations is not None else folder / problem.file
-    return msgspec.structs.replace(problem, file=str(path)) if path.is_file() else problem
+    there = problem.file and (path.exists() or path.is_symlink())
+    return msgspec.structs.replace(problem, file=str(path)) if there else problem
 
 
 def load_files(files: Mapping[str, str], *, environ: Mapping[str, str]) -> Ruleset:
@@ -86,7 +91,7 @@ def paths_of(folder: Path, *, destinations: Path | None = None) -> dict[str, Pat
     paths = {
         path.name: path
         for path in sorted(folder.iterdir())
-        if path.suffix in FILE_ENDS and not path.name.startswith(".") and path.is_file()
+        if path.suffix in FILE_ENDS and not path.name.startswith(".") and (path.is_file() or _is_dangling(path))
     }
     if destinations is not None:
         paths[FILE] = destinations
@@ -94,6 +99,11 @@ def paths_of(folder: Path, *, destinations: Path | None = None) -> dict[str, Pat
         # Read, so that it is one problem that it has another name, and not one for each destination of a rule.
         paths.update((name, folder / name) for name in MISNAMED if (folder / name).is_file())
     return dict(sorted(paths.items()))
+
+
+def _is_dangling(path: Path) -> bool:
+    """Whether it is a link to what is not there: a file that can't be read, and no source that is gone."""
+    return path.is_symlink() and not path.exists()
 
 
 def _texts(folder: Path, destinations: Path | None, problems: list[Problem]) -> dict[str, str]:
@@ -134,7 +144,8 @@ def _read(name: str, path: Path, problems: list[Problem]) -> str | None:
     except UnicodeDecodeError as error:
         problems.append(_not_utf8(name, data, error.start))
     except OSError as error:
-        problems.append(Problem(file=name, line=1, column=1, message=f"can't be read: {error.strerror}"))
+        to = f" (a link to {path.readlink()})" if path.is_symlink() else ""
+        problems.append(Problem(file=name, line=1, column=1, message=f"can't be read: {error.strerror}{to}"))
     else:
         return text
     return None

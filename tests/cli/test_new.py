@@ -44,6 +44,39 @@ def good(*words: str, input: str | None = None) -> str:
     return result.stdout
 
 
+def test_an_empty_payload_is_no_payload() -> None:
+    Path("empty.json").write_text("\n")
+    result = run("new", "shop", "--from", "empty.json")
+    assert result.exit_code == 2
+    assert result.stderr == "gateway: --from empty.json: the payload is empty; save one that your sender sent\n"
+    assert not Path("rules/shop.yaml").exists()
+
+
+def test_a_byte_order_mark_does_not_make_text_of_json() -> None:
+    Path("order.json").write_text("\ufeff" + json.dumps(PAYLOAD))
+    assert "rules/samples/shop/drafted.json" in good("new", "shop", "--from", "order.json")
+    assert "passed  shop: the payload that this was drafted from" in good("test", "rules")
+
+
+def test_xml_is_drafted_as_what_it_is() -> None:
+    Path("order.xml").write_text("<order><id>7</id><customer><email>Ada@Example.com</email></customer></order>")
+    said = good("new", "shop", "--from", "order.xml")
+    assert "rules/samples/shop/drafted.xml" in said
+    assert "$.order.customer.email | email | lower" in said
+    assert "passed  shop: the payload that this was drafted from" in good("test", "rules")
+
+
+def test_the_place_for_a_code_is_remembered_once_the_rule_is_live() -> None:
+    good("new", "shop", "--from", "order.json")
+    assert "is not filled in" not in run("check", "rules").stderr
+    draft = Path("rules/shop.yaml")
+    draft.write_text(draft.read_text().replace("    mode: dry_run\n", ""))
+    assert (
+        "the place that was drafted for a code is not filled in; write the code that Intilery shows"
+        in run("check", "rules").stderr
+    )
+
+
 def test_a_draft_says_what_it_wrote_what_it_guessed_and_what_to_do_next() -> None:
     said = good("new", "shop", "--from", "order.json")
     assert "wrote rules/shop.yaml and rules/samples/shop/drafted.json" in said

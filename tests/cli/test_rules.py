@@ -93,18 +93,33 @@ def test_test_runs_every_example(tmp_path: Path) -> None:
     (tmp_path / "rules" / "shop.yaml").write_text(shop.RULES + EXAMPLES)
     result = run("test")
     assert result.exit_code == 0, result.output
-    assert "1 passed, 0 failed" in result.stdout
+    assert "1 passed, 0 failed\nwithout an example: brands\n" in result.stdout
+
+
+def test_test_names_what_it_did_not_test(tmp_path: Path) -> None:
+    result = run("test")
+    assert (result.exit_code, result.stdout) == (0, "0 passed, 0 failed\nwithout an example: brands, shop\n")
+    assert json.loads(run("test", "--json").stdout) == {
+        "passed": 0,
+        "failed": 0,
+        "untested": ["brands", "shop"],
+        "examples": [],
+    }
+    (tmp_path / "none").mkdir()
+    assert run("test", str(tmp_path / "none")).stdout == (
+        f"0 passed, 0 failed\nnothing is tested: no *.yaml of a source stands directly in {tmp_path / 'none'}\n"
+    )
 
 
 def test_test_warns_of_a_field_that_was_left_out(tmp_path: Path) -> None:
-    rules = shop.RULES.replace("email: $.customer.email", "email: $.customer.email, phone: '$.phones[*] | lower'")
+    rules = shop.RULES.replace("email: $.customer.email", "email: $.customer.email, phone: '$.phones | lower'")
     assert rules != shop.RULES
     (tmp_path / "rules" / "shop.yaml").write_text(
         rules + EXAMPLES.replace('body: {number: "#1",', 'body: {number: "#1", phones: ["+1"],')
     )
     result = run("test")
     assert result.exit_code == 0, result.output
-    assert "warning rule 'Order confirmation', $.phones[*] | lower: lower: found a list of 1" in result.stdout
+    assert "warning rule 'Order confirmation', $.phones | lower: lower: found a list of 1" in result.stdout
     (example,) = json.loads(run("test", "--json").stdout)["examples"]
     assert example["passed"]
     assert "found a list of 1" in example["warnings"][0]

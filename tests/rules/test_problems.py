@@ -96,6 +96,19 @@ def test_a_file_of_another_ending_is_not_served(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_of_a_files_name_is_not_served(tmp_path: Path) -> None:
+    (tmp_path / "inn.yaml").mkdir()
+    assert said(tmp_path, {"shop.yaml": value("1")}) == ["warning inn.yaml:1:1: is a folder, and only files are served"]
+
+
+def test_a_link_to_nothing_is_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    # Not a source that was taken away: its hook would answer 404.
+    (tmp_path / "inn.yaml").symlink_to("gone.yaml")
+    assert said(tmp_path, {"shop.yaml": value("1"), "b.csv": "k,v\n"}) == [
+        "inn.yaml:1:1: can't be read: No such file or directory (a link to gone.yaml)"
+    ]
+
+
 def test_a_problem_names_the_way_to_its_file(tmp_path: Path) -> None:
     with pytest.raises(RulesError) as error:
         load(written(tmp_path, value("$.a | uper")), environ=ENVIRON)

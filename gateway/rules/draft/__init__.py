@@ -6,6 +6,7 @@ loads without a problem, and its example passes.
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -19,11 +20,13 @@ from gateway.inbound.forms import looks_like_form
 from gateway.inbound.payloads import parse
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import NoVerification
+from gateway.inbound.xml_body import looks_like_xml
 from gateway.rules.draft import text
 from gateway.rules.draft.events import dedup_key_of, kind_of
 from gateway.rules.draft.finder import Guess
 from gateway.rules.draft.guesses import Guesses, guesses_of
 from gateway.rules.draft.senders import Proof, proof_of
+from gateway.rules.examples import CONTENT_TYPES
 from gateway.rules.load import load_files
 from gateway.rules.model import Arrival, Source, Translation
 from gateway.rules.nodes import YAMLFile
@@ -255,15 +258,16 @@ def _shown(body: bytes) -> dict[str, Any]:
 
 
 def _suffix(body: bytes, headers: Mapping[str, str]) -> str:
-    if body.lstrip()[:1] in (b"{", b"["):
+    if body.removeprefix(codecs.BOM_UTF8).lstrip()[:1] in (b"{", b"["):
         return ".json"
+    if looks_like_xml(body):
+        return ".xml"
     form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded") or looks_like_form(body)
     return ".form" if form else ".txt"
 
 
 def _parsed(source: str, body: bytes, sample: str, now: datetime) -> Any:
     """The body as the draft's example will read it from its file."""
-    kinds = {".json": "application/json", ".form": "application/x-www-form-urlencoded", ".txt": "text/plain"}
-    content_type = kinds[sample[sample.rindex(".") :]]
+    content_type = CONTENT_TYPES[sample[sample.rindex(".") :]]
     request = Request(source=source, headers=(("content-type", content_type),), body=body, received_at=now)
     return parse(verify(NoVerification(), request, credential=lambda _name: None, now=now))

@@ -12,9 +12,9 @@ from gateway.intilery.contract import timestamp
 from gateway.rules.draft.finder import Guess
 from gateway.rules.draft.guesses import Guesses
 from gateway.rules.draft.senders import Proof
+from gateway.rules.lint import PLACEHOLDER
 from gateway.rules.schema import MODELINE
 
-ASSET = "PUT-THE-ASSET-CODE-HERE"
 _PLAIN = re.compile(r"[A-Za-z$][^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*\Z")
 _RESERVED = frozenset(("true", "false", "null", "yes", "no", "on", "off"))
 
@@ -115,7 +115,7 @@ def rule(guesses: Guesses, *, name: str, when: tuple[str, str] | None, for_each:
     if lines[-1] == "      traits:":
         lines.pop()
     lines += ["    send_email:", "      userId: $let.customer", "      # the code of the asset, as Intilery shows it"]
-    lines += [f"      assetId: {ASSET}"]
+    lines += [f"      assetId: {PLACEHOLDER}"]
     if guesses.time is not None:
         lines.append(guessed(6, "timestamp", guesses.time))
     if guesses.data or guesses.lines is not None:

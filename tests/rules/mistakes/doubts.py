@@ -8,6 +8,11 @@ from tests.rules.mistakes.mistake import DESTINATIONS, HEAD, SEND, Mistake, rule
 
 DOUBTS = (
     Mistake(
+        "a path before a template",
+        value('"$.total {{ $.currency }}"'),
+        ("warning 8:15: '$.total' is sent as it stands; to fill it in, write {{ $.total }}",),
+    ),
+    Mistake(
         "bounds", when("$.total: {gt: 5, lt: 3}"), ("6:24: this never holds: no number is more than 5 and less than 3",)
     ),
     Mistake(
