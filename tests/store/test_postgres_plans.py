@@ -15,10 +15,24 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from gateway.model import CommandState, WebhookState
 from gateway.store import CommandFilter, WebhookFilter
-from gateway.store.postgres import acts, claims, endings, fetched, line, lists, parts, pauses, reception, terms
+from gateway.store.postgres import (
+    acts,
+    claims,
+    commit,
+    endings,
+    fetched,
+    identified,
+    line,
+    lists,
+    parts,
+    pauses,
+    reception,
+    terms,
+)
 from gateway.store.postgres.database import connect
 from gateway.store.postgres.rows import day_of
 from gateway.store.rows import micros
@@ -88,6 +102,9 @@ async def _make_days(url: str) -> None:
         await parts.make(db, range(FIRST, TODAY + 1))
 
 
+LARGE = r"(?:commands|webhooks|attempts|dedup|once|identified)"
+
+
 def plan(url: str, query: str, parameters: Any = None) -> list[str]:
     """The steps of a plan, for these parameters or for any."""
     with psycopg.connect(url, autocommit=True) as db:
@@ -117,11 +134,12 @@ def _numbered(query: str) -> tuple[str, int]:
 
 def walked(steps: list[str]) -> list[str]:
     """The tables that are read from end to end."""
-    return [step for step in steps if re.search(r"Seq Scan on (commands|webhooks|attempts|dedup|once)", step)]
+    return [step for step in steps if re.search(rf"Seq Scan on {LARGE}", step)]
 
 
 HOT = {
     "who has a key": reception._CLAIMED_KEYS,
+    "a key that is free again": reception._CLAIM_OVER,
     "repeats": reception._COUNT_REPEATS.replace("w.part = %s", f"w.part = {TODAY}"),
     "an identify": reception._UNFINISHED_IDENTIFY,
     "heads of lines": line.TAKEN,
@@ -141,6 +159,11 @@ HOT = {
     "finish": endings._FINISH,
     "what waits next": claims._NEXT_WAITING,
     "once": terms._CLAIMED,
+    "a claim that is over": terms._CLAIM_OVER,
+    "quiet hours": terms._QUIET,
+    "parking": pauses._PARK,
+    "parked": pauses._PARKED,
+    "an identify that leaves": identified._FORGET,
     "acts": acts._FIND_OPEN,
     "what is held for an identify": acts._HELD_FOR,
 }
@@ -151,6 +174,34 @@ def test_no_statement_of_the_hot_path_walks_a_table(full: str, query: str) -> No
     steps = plan(full, query)
     assert walked(steps) == [], steps
     assert any("Index" in step or "Tid" in step for step in steps), steps
+
+
+@pytest.fixture(scope="module")
+def emptied(databases: Databases) -> Iterator[str]:
+    """A database as a quiet night leaves it: analyzed while there was nothing in it."""
+    url = databases.bare()
+    asyncio.run(migrated(url))
+    with psycopg.connect(url, autocommit=True) as db:
+        db.execute("VACUUM ANALYZE")
+    yield url
+    databases.drop(url)
+
+
+@pytest.mark.parametrize("query", HOT.values(), ids=HOT.keys())
+def test_what_was_empty_when_it_was_analyzed_is_not_walked_in_the_morning(emptied: str, query: str) -> None:
+    with psycopg.connect(emptied, autocommit=True) as db, db.transaction():
+        db.execute(commit._ALL_DAY)
+        db.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+        numbered, count = _numbered(query)
+        db.execute(sql.SQL("PREPARE asked AS {}").format(sql.SQL(numbered)))
+        given = f"({', '.join(['NULL'] * count)})" if count else ""
+        steps = [row[0].strip() for row in db.execute(f"EXPLAIN (COSTS OFF) EXECUTE asked{given}").fetchall()]
+        assert walked(steps) == [], steps
+        for step, condition in zip(steps, [*steps[1:], ""], strict=True):
+            if index := re.search(rf"Index (?:Only )?Scan using (\w+) on {LARGE}", step):
+                [(leading,)] = db.execute("SELECT pg_get_indexdef(%s::regclass, 1, true)", [index[1]]).fetchall()
+                assert condition.startswith("Index Cond:"), steps
+                assert leading in condition, steps
 
 
 COLD = {

@@ -129,8 +129,8 @@ class PostgresStore:
         reader = Reader(self._address, self._name)
         await reader.open()
         self._connections = Connections(
-            intake=Writer(self._connect, self._name, prepare=self._make_parts, forget=self._parts.clear),
-            delivery=Writer(self._connect, self._name, first=self._paced),
+            intake=Writer(self._connect, self._name, prepare=self._make_parts, forget=self._parts.clear, all_day=True),
+            delivery=Writer(self._connect, self._name, first=self._paced, all_day=True),
             house=Writer(self._connect, self._name),
             reader=reader,
             waker=Waker(self._connect),

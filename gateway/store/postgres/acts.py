@@ -29,10 +29,10 @@ ORDER BY destination, sha256(user_id) FOR NO KEY UPDATE
 _FIND_FINISHED = sql("""
 SELECT part, seq, {command}, body FROM commands WHERE part >= 0 AND id = ANY(%s::text[]) FOR NO KEY UPDATE
 """)
-# A command waits for an identify of its own webhook only, so the webhook's few commands are all that is looked at.
+# A command waits for an identify of its own webhook only, so the webhook's few commands are all that is looked at. (If
+# it asked for the state, or for an order, the index of all that is held would serve too.)
 _HELD_FOR = sql("""
-SELECT seq, {command}, body FROM commands_open
-WHERE webhook_id = %s AND after_id = %s AND state = 'held' AND substr(reason, 1, %s) = %s ORDER BY seq
+SELECT seq, {command}, body FROM commands_open WHERE webhook_id = %s AND after_id = %s AND substr(reason, 1, %s) = %s
 FOR NO KEY UPDATE
 """)
 # Who is looked up stands at the head of the line and stays there while it is pending.
@@ -125,7 +125,8 @@ async def _held_for(db: Connection, identify: Command) -> Sequence[tuple[int, Co
     """What is held for no other reason than that this identify did not arrive."""
     reason = octets(HELD_WITH)
     rows = await fetch(db, _HELD_FOR, (identify.webhook_id, identify.id, len(reason), reason))
-    return [(row[0], command(row[1:])) for row in rows]
+    found = sorted((row[0], command(row[1:])) for row in rows)
+    return [(seq, one) for seq, one in found if one.state is CommandState.HELD]
 
 
 async def _let_go(db: Connection, seq: int, one: Command, now: datetime, *, gap: timedelta) -> None:

@@ -60,8 +60,8 @@ WITH RECURSIVE first (seq) AS (
         (SELECT n.seq FROM commands_open AS n WHERE n.state = 'pending' AND n.head
             AND n.destination = %(to)s AND n.priority < c.priority
             ORDER BY n.priority DESC, n.source, n.rule, n.due_at, n.seq LIMIT 1))
-    FROM first JOIN commands_open AS c ON c.seq = first.seq)
-SELECT c.priority, c.source, c.rule, c.due_at FROM first JOIN commands_open AS c ON c.seq = first.seq
+    FROM first JOIN commands_open AS c ON c.seq = ANY(ARRAY[first.seq]))
+SELECT c.priority, c.source, c.rule, c.due_at FROM first JOIN commands_open AS c ON c.seq = ANY(ARRAY[first.seq])
 ORDER BY c.priority DESC
 """
 _DUE = sql("""
@@ -91,7 +91,7 @@ WHERE seq = ANY(%b::bigint[])
 # In the order of the lines, as everybody who locks them.
 _IN_FORCE = sql("""
 SELECT v.number, c.seq, c.day
-FROM {v: number integer, id text, lease text} JOIN commands_open AS c ON c.id = v.id AND c.lease = v.lease
+FROM {v: number integer, id text, lease text} JOIN commands_open AS c ON c.id = ANY(ARRAY[v.id]) AND c.lease = v.lease
 ORDER BY c.destination, sha256(c.user_id) FOR NO KEY UPDATE OF c
 """)
 _RECORD = sql("""
@@ -100,7 +100,7 @@ UPDATE commands_open AS c SET state = v.state, head = v.in_line = 1, reason = v.
     intilery_event_id = coalesce(v.event, c.intilery_event_id), finished_at = v.finished_at, lease = NULL,
     leased_until = NULL
 FROM {v: seq bigint, state text, in_line integer, reason bytea, stays boolean, due_at bigint, uncounted integer, event bytea, finished_at bigint}
-WHERE c.seq = v.seq
+WHERE c.seq = ANY(ARRAY[v.seq])
 """)  # noqa: E501 - a table's columns stand in one line
 _INSERT_ATTEMPTS = sql("""
 INSERT INTO attempts (part, command_seq, {attempt})

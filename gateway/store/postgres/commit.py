@@ -54,6 +54,17 @@ SELECT set_config('synchronous_commit',
         CASE current_setting('synchronous_commit') WHEN 'remote_apply' THEN 'remote_apply' ELSE 'on' END, true),
     set_config('lock_timeout', '10s', true), set_config('idle_in_transaction_session_timeout', '5s', true)
 """
+# Work that comes all day finds its rows through an index, each by itself. The planner knows the tables as they were
+# when they were last analyzed: what is not finished was nothing after a quiet night, and so it would read all of it for
+# every group of the morning, until it is analyzed again. (The other half of this is in how the statements are written:
+# :mod:`gateway.store.postgres.statements`.) And such work is short. A gateway that was stopped with statements on their
+# way and no Sync behind them is busy, as far as the server can see; from version 17 on it knows a time for that too.
+_ALL_DAY = """
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
+    set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true),
+    CASE WHEN current_setting('transaction_timeout', true) IS NOT NULL
+        THEN set_config('transaction_timeout', '20s', true) END
+"""
 
 
 class Operation(Generic[Item, Result]):
@@ -83,14 +94,17 @@ class Writer:
         prepare: Callable[[Connection, Sequence[Any]], Awaitable[None]] | None = None,
         forget: Callable[[], None] | None = None,
         first: Run[Any, Any] | None = None,
+        all_day: bool = False,
     ) -> None:
         """``prepare`` gets the items of a group before its transaction begins; ``forget`` is called where what it
-        prepared is gone. Operations whose ``run`` is ``first`` go before the others of their group."""
+        prepared is gone. Operations whose ``run`` is ``first`` go before the others of their group. ``all_day`` is for
+        what is asked again and again, and short: see ``_ALL_DAY``."""
         self._connect = connect
         self._name = name
         self._prepare = prepare
         self._forget = forget
         self._first = first
+        self._settings = (_SETTLE, _ALL_DAY) if all_day else (_SETTLE,)
         self._db: Connection | None = None
         self._waiting: deque[Operation[Any, Any]] = deque()
         self._operations = 0
@@ -179,11 +193,12 @@ class Writer:
                 db = await self._connected()
                 if self._prepare is not None:
                     await self._prepare(db, [operation.item for operation in group])
-                async with db.pipeline() as pipeline:
+                async with db.pipeline():
                     await db.execute("BEGIN")
-                    await db.execute(_SETTLE)
+                    for settings in self._settings:
+                        await db.execute(settings)
                     settled = await self._run(db, group)
-                    await pipeline.sync()  # whatever fails has failed before the commit is asked for
+                    await db.answered()  # whatever fails has failed before the commit is asked for
                     committing = True
                     await db.execute("COMMIT")
             except Exception as error:  # whatever it is, it belongs to the operation that brought it

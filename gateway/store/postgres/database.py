@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import quote
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from gateway.errors import SchemaTooNew, SettingsError, StoreMoved, StoreUnavailable
@@ -105,7 +104,7 @@ async def connected(address: str, name: str) -> AsyncIterator[Connection]:
 
 async def connect(address: str) -> Connection:
     """A connection without transactions of its making."""
-    return await AsyncConnection.connect(address, autocommit=True)
+    return await Connection.connect(address, autocommit=True)
 
 
 async def migrate(db: Connection, name: str) -> tuple[int, int]:

@@ -20,7 +20,7 @@ _FINISH = sql("""
 WITH gone AS (
     DELETE FROM commands_open AS c
     USING {v: seq bigint, state text, reason bytea, uncounted integer, event bytea, finished_at bigint}
-    WHERE c.seq = v.seq
+    WHERE c.seq = ANY(ARRAY[v.seq])
     RETURNING c.*, v.state AS now_in, v.reason AS because, v.uncounted, v.event, v.finished_at AS now_at)
 INSERT INTO commands (part, {kept}, state, reason, attempts, intilery_event_id, finished_at, head)
 SELECT day, {kept}, now_in, because, attempts - uncounted, coalesce(event, intilery_event_id), now_at, false FROM gone

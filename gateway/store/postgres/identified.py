@@ -17,7 +17,7 @@ from gateway.store.rows import moment, octets
 _LAST = "SELECT command_id, at FROM identified WHERE destination = %s AND customer = %s AND digest = %s AND at > %s"
 _FORGET = sql("""
 DELETE FROM identified AS i USING {v: destination text, customer bytea}
-WHERE i.destination = v.destination AND i.customer = v.customer
+WHERE i.destination = ANY(ARRAY[v.destination]) AND i.customer = ANY(ARRAY[v.customer])
 """)
 _REMEMBER = sql("""
 INSERT INTO identified (destination, customer, digest, command_id, at, until)

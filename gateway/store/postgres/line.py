@@ -26,26 +26,30 @@ from gateway.store.rows import Row, octets
 
 TAKEN = sql("""
 SELECT c.destination, c.user_id
-FROM {v: destination text, user_id bytea}
-JOIN commands_open AS c ON c.destination = v.destination AND sha256(c.user_id) = sha256(v.user_id) AND c.head
-ORDER BY c.destination, sha256(c.user_id) FOR SHARE OF c
+FROM (SELECT destination, sha256(user_id) AS customer FROM {v: destination text, user_id bytea} ORDER BY 1, 2) AS v
+CROSS JOIN LATERAL (
+    SELECT destination, user_id FROM commands_open
+    WHERE destination = v.destination AND sha256(user_id) = v.customer AND head LIMIT 1 FOR SHARE) AS c
 """)
+# The next in the order of the lines, if it is of this line. (Asked for the least seq of one line, a planner that takes
+# the table to be empty may read the whole of it in the order of seq.)
 _NEXT = sql("""
 SELECT first.seq
-FROM {v: destination text, user_id bytea}
+FROM (SELECT destination, sha256(user_id) AS customer FROM {v: destination text, user_id bytea} OFFSET 0) AS v
 CROSS JOIN LATERAL (
-    SELECT seq FROM commands_open AS behind
-    WHERE behind.destination = v.destination AND sha256(behind.user_id) = sha256(v.user_id)
+    SELECT seq, destination, sha256(user_id) AS customer FROM commands_open AS behind
+    WHERE (behind.destination, sha256(behind.user_id)) >= (v.destination, v.customer)
       AND behind.state = 'pending' AND NOT behind.head
-    ORDER BY behind.seq LIMIT 1) AS first
-WHERE NOT EXISTS (
+    ORDER BY behind.destination, sha256(behind.user_id), behind.seq LIMIT 1) AS first
+WHERE first.destination = v.destination AND first.customer = v.customer AND NOT EXISTS (
     SELECT FROM commands_open AS head
-    WHERE head.destination = v.destination AND sha256(head.user_id) = sha256(v.user_id) AND head.head)
+    WHERE head.destination = v.destination AND sha256(head.user_id) = v.customer AND head.head)
 """)
-# It is due from now on, not from long ago: else a customer with many would always be before those with one.
+# It is due from now on, not from long ago: else a customer with many would always be before those with one. (What is
+# asked of state || '' is answered by no index: that of pending commands has a seq too, but behind the customer.)
 _MOVE_UP = """
 UPDATE commands_open SET head = true, due_at = greatest(due_at, %s)
-WHERE seq = ANY(%b::bigint[]) AND state = 'pending' AND NOT head
+WHERE seq = ANY(%b::bigint[]) AND state || '' = 'pending' AND NOT head
 """
 
 _DUE_TO_JOIN = """
@@ -62,7 +66,9 @@ WHERE blocked_by = ANY(%s::text[])
 """
 _HOLD = sql("""
 UPDATE commands_open AS c SET state = 'held', blocked_by = NULL, due_at = NULL, reason = v.reason
-FROM {v: id text, reason bytea} WHERE c.blocked_by = v.id COLLATE "C"
+FROM {v: id text, reason bytea} CROSS JOIN LATERAL (
+    SELECT seq FROM commands_open WHERE blocked_by = v.id COLLATE "C" OFFSET 0) AS waiting
+WHERE c.seq = ANY(ARRAY[waiting.seq])
 """)
 
 

@@ -44,7 +44,7 @@ FOR NO KEY UPDATE SKIP LOCKED
 """
 _PARK = sql("""
 UPDATE commands_open AS c SET state = 'waiting', head = false, blocked_by = v.key, reason = v.reason
-FROM {v: seq bigint, key text, reason bytea} WHERE c.seq = v.seq
+FROM {v: seq bigint, key text, reason bytea} WHERE c.seq = ANY(ARRAY[v.seq])
 """)
 _PARKED = """
 SELECT seq, user_id FROM commands_open WHERE blocked_by = %s AND destination = %s LIMIT %s

@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from gateway.errors import StoreUnavailable
@@ -101,7 +100,7 @@ class Reader:
 def _connecting(note: Callable[[Exception | None], None]) -> type[Connection]:
     """A connection that notes why it could not be made, or that it was."""
 
-    class Noting(AsyncConnection[Any]):
+    class Noting(Connection):
         @classmethod
         async def connect(cls, *args: Any, **kw: Any) -> Self:
             try:

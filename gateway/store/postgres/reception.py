@@ -32,7 +32,8 @@ from gateway.store.rows import Row, maybe_moment, maybe_text, moment
 
 _CLAIMED_KEYS = sql("""
 SELECT v.number, d.webhook_id, d.expires_at, d.part
-FROM {v: number integer, source text, key bytea} JOIN dedup AS d ON d.source = v.source AND d.key = v.key
+FROM {v: number integer, source text, key bytea}
+JOIN dedup AS d ON d.source = ANY(ARRAY[v.source]) AND d.key = ANY(ARRAY[v.key])
 """)
 _CLAIM_NEW = sql("""
 INSERT INTO dedup (source, key, webhook_id, part, expires_at)
@@ -42,10 +43,11 @@ SELECT * FROM {v: source text, key bytea, webhook_id text, part integer, expires
 _CLAIM_OVER = sql("""
 UPDATE dedup AS d SET webhook_id = v.webhook_id, part = v.part, expires_at = v.expires_at
 FROM {v: source text, key bytea, webhook_id text, part integer, expires_at bigint, was text}
-WHERE d.source = v.source AND d.key = v.key AND d.webhook_id = v.was RETURNING 1
+WHERE d.source = ANY(ARRAY[v.source]) AND d.key = ANY(ARRAY[v.key]) AND d.webhook_id = v.was RETURNING 1
 """)
 _COUNT_REPEATS = sql("""
-UPDATE webhooks AS w SET repeats = repeats + v.times FROM {v: id text, times integer} WHERE w.part = %s AND w.id = v.id
+UPDATE webhooks AS w SET repeats = repeats + v.times
+FROM {v: id text, times integer} WHERE w.part = %s AND w.id = ANY(ARRAY[v.id])
 """)
 _INSERT_WEBHOOKS = sql("""
 INSERT INTO webhooks (part, seq, {webhook})

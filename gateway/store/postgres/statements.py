@@ -3,16 +3,22 @@
 A statement says once for a whole group what it has to say. ``{v: seq bigint, lease text}`` in a text stands for a table
 ``v`` of parameters, one array for each column; arrays go to the server in binary, which for bytes is twenty times
 cheaper than text.
+
+Such a table meets one of the database's by ``c.seq = ANY(ARRAY[v.seq])``, which only an index on ``seq`` can answer,
+row by row. By ``c.seq = v.seq`` the database's might be read as a whole and looked for in the parameters, and where the
+planner takes it to be empty, it is. A partial index can be read as a whole too: there ``CROSS JOIN LATERAL (SELECT …
+LIMIT 1)`` says who is looked for where. tests/store/test_postgres_plans.py asks an empty database for its plans.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from psycopg import AsyncConnection, AsyncCursor
+from psycopg import AsyncConnection, AsyncCursor, AsyncPipeline
 
 from gateway.store.postgres.rows import likely_day
 from gateway.store.quarantines import QUARANTINE_COLUMNS
@@ -20,7 +26,30 @@ from gateway.store.replayed import REPLAY_COLUMNS
 from gateway.store.rows import ATTEMPT_COLUMNS, COMMAND_COLUMNS, VERSION_COLUMNS, WEBHOOK_COLUMNS, Row
 from gateway.store.shadowed import SHADOW_COLUMNS
 
-Connection = AsyncConnection[Any]
+
+class Connection(AsyncConnection[Any]):
+    """A connection that knows the pipeline it is in."""
+
+    _inside: AsyncPipeline | None = None
+
+    @contextlib.asynccontextmanager
+    async def pipeline(self) -> AsyncIterator[AsyncPipeline]:
+        async with super().pipeline() as pipeline:
+            self._inside = pipeline
+            try:
+                yield pipeline
+            finally:
+                self._inside = None
+
+    async def answered(self) -> None:
+        """Wait for the answers to all that was sent; outside of a pipeline they are there.
+
+        In one this is a Sync. A server that is only asked to flush waits for the rest of the pipeline for as long as it
+        takes, with all that it has locked: to ``idle_in_transaction_session_timeout`` it is busy.
+        """
+        if self._inside is not None:
+            await self._inside.sync()
+
 
 _TYPES = {
     "text": (
@@ -77,13 +106,14 @@ Parameters = Sequence[Any] | Mapping[str, Any]
 
 async def fetch(db: Connection, query: str, parameters: Parameters = ()) -> list[Row]:
     """The rows of a query."""
-    return await (await _execute(db, query, parameters)).fetchall()
+    [rows] = await fetch_each(db, [(query, parameters)])
+    return rows
 
 
 async def fetch_one(db: Connection, query: str, parameters: Parameters = ()) -> Row | None:
     """The first row of a query."""
-    row: Row | None = await (await _execute(db, query, parameters)).fetchone()
-    return row
+    rows = await fetch(db, query, parameters)
+    return rows[0] if rows else None
 
 
 async def fetch_by_id(db: Connection, query: str, id: str) -> Row | None:
@@ -96,6 +126,7 @@ async def fetch_by_id(db: Connection, query: str, id: str) -> Row | None:
 async def fetch_each(db: Connection, queries: Sequence[tuple[str, Parameters]]) -> list[list[Row]]:
     """The rows of several queries; in a pipeline they are on their way together."""
     cursors = [await _execute(db, query, parameters) for query, parameters in queries]
+    await db.answered()
     return [await cursor.fetchall() for cursor in cursors]
 
 
@@ -132,8 +163,8 @@ async def run(db: Connection, statement: str, parameters: Parameters = ()) -> No
 
 async def touched(db: Connection, statement: str, parameters: Parameters = ()) -> int:
     """Execute a statement; how many rows it touched."""
-    async with db.pipeline():
-        cursor = await _execute(db, statement, parameters)
+    cursor = await _execute(db, statement, parameters)
+    await db.answered()
     return cursor.rowcount
 
 

@@ -41,8 +41,9 @@ from gateway.terms import Cancellation, Limit
 
 _CLAIMED = sql("""
 SELECT v.number, o.command_id, o.until
-FROM {v: number integer, scope text, key bytea} JOIN once AS o ON o.scope = v.scope AND o.key = v.key
-ORDER BY o.scope, o.key FOR UPDATE OF o
+FROM (SELECT * FROM {v: number integer, scope text, key bytea} ORDER BY scope, key) AS v
+CROSS JOIN LATERAL (
+    SELECT command_id, until FROM once WHERE scope = v.scope AND key = v.key LIMIT 1 FOR UPDATE) AS o
 """)
 _CLAIM_NEW = sql("""
 INSERT INTO once (scope, key, command_id, until)
@@ -52,7 +53,8 @@ ON CONFLICT (scope, key) DO NOTHING RETURNING 1
 # A key whose time is over is free: the claim that is written over it is the next one's.
 _CLAIM_OVER = sql("""
 UPDATE once AS o SET command_id = v.command_id, until = v.until
-FROM {v: scope text, key bytea, command_id text, until bigint} WHERE o.scope = v.scope AND o.key = v.key
+FROM {v: scope text, key bytea, command_id text, until bigint}
+WHERE o.scope = ANY(ARRAY[v.scope]) AND o.key = ANY(ARRAY[v.key])
 """)
 _HAVING = """
 SELECT command_id FROM once WHERE command_id = ANY(%(ids)s::text[])
@@ -83,7 +85,7 @@ ON CONFLICT (scope, key, command_id) DO UPDATE SET at = excluded.at, until = exc
 """
 _QUIET = sql("""
 UPDATE commands_open AS c SET state = 'waiting', head = false, due_at = v.due_at, reason = v.reason
-FROM {v: seq bigint, due_at bigint, reason bytea} WHERE c.seq = v.seq
+FROM {v: seq bigint, due_at bigint, reason bytea} WHERE c.seq = ANY(ARRAY[v.seq])
 """)
 
 

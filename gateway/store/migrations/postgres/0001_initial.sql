@@ -173,7 +173,7 @@ CREATE TABLE commands_open PARTITION OF commands FOR VALUES IN (-1) WITH (
 );
 ALTER TABLE commands_open ADD PRIMARY KEY (seq);
 CREATE UNIQUE INDEX commands_open_by_id ON commands_open (id);
-CREATE INDEX commands_open_by_webhook ON commands_open (webhook_id, seq);
+CREATE INDEX commands_open_by_webhook ON commands_open (webhook_id);  -- without seq: no other index may serve for that
 
 -- The customers' lines. The first index is the promise itself: never two at the head of one line.
 CREATE UNIQUE INDEX line_head ON commands_open (destination, sha256(user_id)) WHERE head;
