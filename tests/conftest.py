@@ -2,16 +2,63 @@
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import importlib
+import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.effort import choose_profile
 from tests.postgres import Databases, server
 
-LONG = ("test_faults.py", "test_promises.py", "test_failover.py", "test_workers.py", "test_places.py", "test_reload.py")
-"""Files whose tests take the longest: they wait for leases, timeouts and processes."""
+NOBODY = Path(__file__).parent / "nobody.pem"
+"""A certificate whose key nobody has."""
+# No test leaves this machine. To read all the world's certificates would be half the work of making an application.
+os.environ["SSL_CERT_FILE"] = str(NOBODY)
+choose_profile()
+
+TESTS = Path(__file__).parent
+LONG = (
+    "test_faults.py",
+    "test_workers.py",
+    "test_translate_properties.py",
+    "test_order.py",
+    "test_kill.py",
+    "test_promises.py",
+    "test_failover.py",
+    "test_move.py",
+    "test_demo.py",
+    "test_end_to_end.py",
+    "test_serve.py",
+    "test_places.py",
+    "test_reload.py",
+)
+"""Files whose tests take the longest, which wait for leases, timeouts and processes; the longest of them first."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """The workers of a whole run share the work of compiling the test files, which a fresh clone has not done yet.
+
+    Each begins to import at another place of the list, and finds what others have compiled when it comes to their part.
+    """
+    worker: dict[str, Any] = getattr(session.config, "workerinput", {})
+    if worker and session.config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        files = sorted(TESTS.rglob("test_*.py"))
+        begin = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+        for file in (*files[begin:], *files[:begin]):
+            with contextlib.suppress(Exception):  # to be told by the collection
+                importlib.import_module(".".join(file.relative_to(TESTS.parent).with_suffix("").parts))
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()  # ten thousand tests and their modules stay until the end: no collection need look at them again
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -20,7 +67,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     Each worker of pytest-xdist begins with its part of the list (``--dist worksteal``), and takes from others' ends.
     """
     workers: int = getattr(config, "workerinput", {}).get("workercount", 1)
-    long = [item for item in items if item.path.name in LONG]
+    long = sorted((item for item in items if item.path.name in LONG), key=lambda item: LONG.index(item.path.name))
     others = [item for item in items if item.path.name not in LONG]
     share = -(-len(others) // workers)
     items[:] = [

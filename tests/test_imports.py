@@ -62,6 +62,7 @@ LAYERS: dict[str, tuple[str, ...]] = {
     "errors": (),
     "problem": ("errors",),
     "credentials": ("errors",),
+    "tls": (),
     "terms": (),
     "backoff": (),
     "pacing": (),
@@ -95,14 +96,14 @@ LAYERS: dict[str, tuple[str, ...]] = {
     ),
     # The doors to the world, which never see each other.
     "store.*": (*VOCABULARY, "pacing", "store.*"),
-    "intilery.client": (*VOCABULARY, "backoff", "intilery.contract", "intilery.answers", "intilery.seen"),
+    "intilery.client": (*VOCABULARY, "backoff", "intilery.contract", "intilery.answers", "intilery.seen", "tls"),
     "intilery.sandbox.*": (*VOCABULARY, "intilery.contract", "intilery.sandbox.*"),
     # The two verbs: one never sees the client, the other never the rules.
     "inbound.addresses": (),
     "inbound.answers_kept": (),
     "inbound.published_keys": (*VOCABULARY, "inbound.api_transport", "inbound.rates"),
     "inbound.compression": (),
-    "inbound.api_transport": (*VOCABULARY, "inbound.addresses", "inbound.compression"),
+    "inbound.api_transport": (*VOCABULARY, "inbound.addresses", "inbound.compression", "tls"),
     "inbound.api_client": (
         *VOCABULARY,
         "backoff",

@@ -12,11 +12,12 @@ from httpx_aiohttp import AiohttpTransport
 from gateway.errors import FetchError, FetchRefused, FetchUnavailable
 from gateway.inbound.addresses import NotPublic, PublicResolver
 from gateway.inbound.compression import CODINGS, BadCompression, TooLarge, decompressed
+from gateway.tls import trusted
 
 
 def network(*, connections: int, tls: ssl.SSLContext | None) -> AiohttpTransport:
     """The transport that asks public addresses only."""
-    context = tls or httpx.create_ssl_context()
+    context = tls or trusted()
 
     def session() -> aiohttp.ClientSession:
         """Made at the first request: aiohttp wants the running loop."""

@@ -32,6 +32,7 @@ from gateway.errors import DeliveryError, NotSent, Refused, Unauthorised, Unknow
 from gateway.intilery.answers import Accepted, judge, message_of, trouble
 from gateway.intilery.contract import MAX_BODY, Destination
 from gateway.intilery.seen import Seen, events_of
+from gateway.tls import trusted
 
 __all__ = ["Accepted", "Client", "Seen"]
 
@@ -232,7 +233,7 @@ class Client:
 
 
 def _network(*, connections: int, keepalive: float, tls: ssl.SSLContext | None) -> AiohttpTransport:
-    context = tls or httpx.create_ssl_context()
+    context = tls or trusted()
 
     def session() -> aiohttp.ClientSession:
         """Made at the first request: aiohttp wants the running loop."""
