@@ -5,6 +5,11 @@ ARGS ?=
 PYTEST = $(VENV)/bin/pytest
 # Much of the suite waits for processes and disks, so more workers than cores.
 WORKERS ?= 5
+# How much the tests that try at random try, and how often processes are killed: `quick` is a third of `full`. `make test`
+# is quick, `make coverage` and .ci/run are full; `make test TEST_EFFORT=full` too.
+TEST_EFFORT ?= quick
+# Where it is set, each of the hundreds of processes that the tests start would compile the gateway anew.
+unexport PYTHONDONTWRITEBYTECODE
 INSTALL = $(VENV)/bin/python -m pip install --quiet --disable-pip-version-check
 
 .PHONY: run test coverage prove lint docs bench lock clean
@@ -13,19 +18,19 @@ run: $(VENV)/.run
 	@$(VENV)/bin/gateway demo $(ARGS)
 
 test: $(VENV)/.dev
-	$(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
+	TEST_EFFORT=$(TEST_EFFORT) $(PYTEST) -n $(WORKERS) --dist worksteal $(ARGS)
 
-# The same tests, measured. Fails under the share that pyproject.toml asks for; somewhat slower than `make test`.
+# The same tests with full effort, measured. Fails under the share that pyproject.toml asks for; somewhat slower than `make test`.
 coverage: $(VENV)/.dev
 	$(VENV)/bin/coverage erase
-	$(MAKE) test PYTEST="$(VENV)/bin/coverage run -m pytest"
+	$(MAKE) test TEST_EFFORT=full PYTEST="$(VENV)/bin/coverage run -m pytest"
 	$(VENV)/bin/coverage combine --quiet
 	$(VENV)/bin/coverage report
 
 # The tests that kill the serving process, a hundred times instead of a few, and 200 random courses of everything at once.
 # About twenty minutes.
 prove: $(VENV)/.dev
-	PROVE_KILLS=100 PROVE_SEEDS=200 $(PYTEST) tests/test_faults.py tests/test_promises.py $(ARGS)
+	TEST_EFFORT=full PROVE_KILLS=100 PROVE_SEEDS=200 $(PYTEST) tests/test_faults.py tests/test_promises.py $(ARGS)
 
 # docs/reference and the schemas, made of the code; a test fails while they are stale.
 docs: $(VENV)/.dev

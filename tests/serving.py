@@ -136,11 +136,15 @@ class Serving:
 async def eventually(holds: Callable[[], Awaitable[str | None]], *, patience: float = PATIENCE) -> None:
     """Return once ``holds()`` gives None; else it gives what is still missing, which is the message of the failure."""
     missing: str | None = "never looked"
+    pause = 0.02
     try:
         async with asyncio.timeout(patience):
             while True:
                 if (missing := await holds()) is None:
                     return
-                await asyncio.sleep(0.02)
+                await asyncio.sleep(pause)
+                pause = min(
+                    pause * 1.2, 0.25
+                )  # a lease is waited for longer, and looking is work for the one looked at
     except TimeoutError:
         raise AssertionError(f"after {patience:g} s: {missing}") from None

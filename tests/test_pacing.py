@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gateway import pacing
+from tests.effort import tries
 
 
 def bucket(*, rate: float = 100.0, burst: int = 500, in_flight: int = 64, now: float = 0.0) -> pacing.Bucket:
@@ -88,7 +89,7 @@ class Server:
         return self.tokens >= -1e-6
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=tries(150), deadline=None)
 @given(
     rate=st.sampled_from([2.0, 10.0, 100.0, 1000.0]),
     burst=st.sampled_from([2, 3, 10, 60, 500]),

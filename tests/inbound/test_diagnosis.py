@@ -28,6 +28,7 @@ from gateway.inbound.request import Request
 from gateway.inbound.schemes import Means
 from gateway.inbound.signing import SignedRequest
 from gateway.inbound.trials import Cause, Diagnosis
+from tests.effort import tries
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SECRET = "a-secret-of-the-shop-7f1e"
@@ -305,7 +306,7 @@ def test_a_proxy_decompressed_it_and_left_the_header() -> None:
 
 
 @given(st.binary(max_size=300), st.sampled_from(["", "application/json", "application/x-www-form-urlencoded"]))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=tries(200), deadline=None)
 def test_no_body_is_too_odd_to_be_rewritten(body: bytes, content_type: str) -> None:
     for start in (b"", b"{", b'["\\'):
         headers = (("content-type", content_type), ("content-encoding", "gzip"))
@@ -542,7 +543,7 @@ def test_of_several_that_may_hold_each_with_its_number() -> None:
     body=st.binary(max_size=200),
     query=st.text("ab=&%+2", max_size=30),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=tries(300), deadline=None)
 def test_no_request_is_too_odd_to_be_diagnosed(
     preset: str, headers: dict[str, str], own: str, body: bytes, query: str
 ) -> None:

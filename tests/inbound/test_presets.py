@@ -21,6 +21,7 @@ from gateway.inbound.signed import placeholders_of
 from gateway.inbound.signing import put_at
 from gateway.rules.compile import SourceCompiler
 from gateway.rules.nodes import YAMLFile
+from tests.effort import tries
 from tests.inbound.pairs import pair_for
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
@@ -193,7 +194,7 @@ JSON = st.recursive(
 BODIES = st.one_of(st.binary(max_size=80), JSON.map(lambda value: json.dumps(value).encode()))
 
 
-@settings(max_examples=400)
+@settings(max_examples=tries(400))
 @given(
     preset=st.sampled_from(sorted(PRESETS)),
     headers=st.lists(st.tuples(st.sampled_from(HEADER_NAMES), VALUES), max_size=6),

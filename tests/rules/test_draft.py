@@ -26,6 +26,7 @@ from gateway.rules.draft.text import scalar
 from gateway.rules.examples import run_examples
 from gateway.rules.nodes import YAMLFile
 from gateway.rules.schema import json_schema
+from tests.effort import tries
 
 NOW = datetime(2026, 1, 5, 10, tzinfo=UTC)
 CORPUS = Path(__file__).parent.parent.parent.parent / "shared" / "corpus" / "payloads"
@@ -220,7 +221,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 @given(body=JSON)
 def test_any_payload_makes_a_draft_that_works(body: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     drafted(body, tmp_path_factory.mktemp("drafts"))

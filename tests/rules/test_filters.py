@@ -16,6 +16,7 @@ from gateway.rules.filters.filter import MAX_ELEMENTS, MAX_TEXT
 from gateway.rules.filters.kinds import KINDS
 from gateway.rules.tables import table_from_mapping
 from gateway.rules.values import MISSING
+from tests.effort import tries
 from tests.rules.evaluation import run, same, value
 
 PAGE = set(
@@ -166,7 +167,7 @@ def _assert_plain(found: Any) -> None:
 
 
 @pytest.mark.parametrize("one", FILTERS.values(), ids=FILTERS)
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=tries(80), deadline=None)
 @given(data=st.data())
 def test_any_json_gives_plain_json_or_unreadable(one: Filter, data: st.DataObject) -> None:
     found = data.draw(_json if not one.takes_missing else _json | st.just(MISSING))

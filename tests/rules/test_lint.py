@@ -11,6 +11,7 @@ from gateway.rules.conditions import compile_conditions
 from gateway.rules.contradictions import contradictions, implies, read_conditions, two_values
 from gateway.rules.nodes import Node, YAMLFile
 from gateway.rules.scope import Names, Scope
+from tests.effort import tries
 
 CONSTANTS = (
     "1",
@@ -73,7 +74,7 @@ conditions = st.one_of(
 )
 values = st.one_of(st.sampled_from(SCALARS), st.lists(st.sampled_from(SCALARS), max_size=3))
 bodies = st.fixed_dictionaries({}, optional={"a": values, "b": values})
-thorough = settings(max_examples=500, deadline=None)
+thorough = settings(max_examples=tries(500), deadline=None)
 
 
 def node(text: str) -> Node:

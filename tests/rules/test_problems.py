@@ -13,12 +13,13 @@ from gateway.errors import RulesError
 from gateway.rules import Problem, Ruleset, load
 from gateway.rules.load import load_files
 from gateway.rules.problems import choices, did_you_mean
+from tests.effort import tries
 from tests.rules.mistakes import MISTAKES
 from tests.rules.mistakes.fine import FINE
 from tests.rules.mistakes.mistake import DESTINATIONS, HEAD, SEND, Files, Mistake, value, when
 
 ENVIRON = {"INTILERY_CLIENT_ID": "acme", "INTILERY_AUTH_TOKEN": "x", "UK_TOKEN": "x", "IE_TOKEN": "x"}
-ANY_MACHINE = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ANY_MACHINE = settings(max_examples=tries(200), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def written(folder: Path, files: str | Files) -> Path:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from gateway.intilery.contract import MAX_BODY, violations
 from gateway.rules import Source, Translation
 from gateway.rules.filters import FILTERS
+from tests.effort import tries
 from tests.rules.evaluation import problems_of, source_of, translated
 
 # -- payloads ----------------------------------------------------------------------------------------------------------
@@ -195,7 +196,9 @@ RICH = r"""
 SOURCE = source_of(RICH)
 
 
-@settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=tries(600), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(payloads(), ARRIVALS)
 def test_any_payload_against_rules_that_use_everything(body: Any, arrival: dict[str, Any]) -> None:
     _same_every_time(SOURCE, body, arrival)
@@ -331,7 +334,9 @@ def rules_files(draw: st.DrawFn) -> str:
     return head.replace("$let.x", "$.a") + f"rules:\n{rules}\n"
 
 
-@settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(
+    max_examples=tries(250), deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
 @given(rules_files(), st.lists(payloads(), min_size=1, max_size=3), ARRIVALS)
 def test_any_payload_against_any_rules(text: str, bodies: list[Any], arrival: dict[str, Any]) -> None:
     assume(not problems_of(text))
@@ -340,7 +345,7 @@ def test_any_payload_against_any_rules(text: str, bodies: list[Any], arrival: di
         _same_every_time(source, body, arrival)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=tries(100), deadline=None)
 @given(rules_files())
 def test_any_file_is_a_source_or_problems_that_say_where(text: str) -> None:
     for problem in problems_of(text).splitlines():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gateway.model import FINAL_STATES, CommandState
 from gateway.store import Claim, CommandFilter, Store, open_store
+from tests.effort import tries
 from tests.store.making import GAP, LEASE, NOW, ended, received
 
 CUSTOMERS = ("a", "b", "c")
@@ -163,7 +164,7 @@ async def follow(course: list[tuple[Any, ...]], url: str) -> None:
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=tries(60), deadline=None, suppress_health_check=list(HealthCheck)
 )  # the fixture makes a database a call
 @given(course=st.lists(steps, min_size=3, max_size=40))
 def test_order_is_kept_and_nothing_is_stuck(new_database: Callable[[], str], course: list[tuple[Any, ...]]) -> None:
