@@ -5,6 +5,7 @@ It starts in this order: store, rules version, delivery; and stops back.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
@@ -35,6 +36,8 @@ from gateway.shadow import Shadow
 from gateway.store import Reception, Store, open_store
 from gateway.telemetry import Telemetry
 
+STORE_ANSWERS = 5.0
+"""Seconds for which ``/readyz`` waits for a write: a store that hangs takes nothing in."""
 _RECALLED = 8
 """How many versions are searched for a destination that is no longer named."""
 
@@ -252,7 +255,10 @@ class Gateway:
         if self.started_at is None:
             return ["the gateway is starting or stopping"]
         try:
-            await self.store.check()
+            async with asyncio.timeout(STORE_ANSWERS):
+                await self.store.check()
+        except TimeoutError:
+            return [f"store: it did not answer within {STORE_ANSWERS:g} s"]
         except StoreError as error:
             return [f"store: {error}"]
         return []

@@ -11,9 +11,11 @@ from typing import Any
 
 import httpx
 import msgspec
+import psycopg
 import pytest
 from starlette.applications import Starlette
 
+from gateway import running as running_gateway
 from gateway.admin.access import Access
 from gateway.admin.filters import moment
 from gateway.admin.openapi import openapi
@@ -24,6 +26,7 @@ from gateway.intilery.sandbox import Sandbox, create_sandbox
 from gateway.settings import Settings
 from gateway.store import Reception
 from tests import shop
+from tests.postgres import Databases
 from tests.servers import running
 
 
@@ -381,6 +384,22 @@ async def test_a_gateway_that_cannot_store_is_alive_and_not_ready(app: Starlette
     assert answer.status_code == 503
     assert answer.json()["reasons"][0].startswith("store: ")
     assert (await gateway.get("/api/webhooks", headers=shop.bearer())).status_code == 503
+
+
+async def test_a_store_that_hangs_is_not_ready_and_is_not_waited_for(
+    tmp_path: Path, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(running_gateway, "STORE_ANSWERS", 0.2)
+    url = databases.bare()
+    app = shop.shop_app(tmp_path, GATEWAY_STORE=url)
+    async with running(app) as address, httpx.AsyncClient(base_url=address, timeout=60) as gateway:
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE pulse IN ACCESS EXCLUSIVE MODE")
+            answer = await gateway.get("/readyz")
+        assert answer.status_code == 503
+        assert answer.json()["reasons"] == ["store: it did not answer within 0.2 s"]
+        monkeypatch.undo()
+        assert (await gateway.get("/readyz")).status_code == 200
 
 
 async def test_metrics_count_what_happened_and_show_no_payload(gateway: httpx.AsyncClient) -> None:

@@ -18,9 +18,11 @@ _COLOURS = {"open": "green", "paused": "yellow", "disabled": "red"}
 @reader_options
 @json_option
 def status(as_json: bool, server: str | None, store: str | None) -> None:
-    """Destinations (state, backlog, rate, why paused), sources (when last heard), and the version of the rules.
+    """Destinations (state, backlog, why paused), sources (when last heard), and the version of the rules.
 
-    Of a running gateway, or of its store. The exit status is 1 where something is paused, disabled or not ready.
+    MAY SEND is how much an address is sent at most now, by all gateways together, and not how much is being sent; a
+    running gateway knows it as of its last claim. Of a running gateway, or of its store. The exit status is 1 where
+    something is paused, disabled or not ready.
 
     \b
     Example:
@@ -44,7 +46,7 @@ def _show(view: View) -> None:
     click.echo(f"rules: {version}; store: {view['store']}\n")
     lately = f"({zone_name()})"
     print_table(
-        ("DESTINATION", "STATE", "RATE", "BACKLOG", f"OLDEST DUE {lately}"),
+        ("DESTINATION", "STATE", "MAY SEND", "BACKLOG", f"OLDEST DUE {lately}"),
         (
             (
                 row["name"],
