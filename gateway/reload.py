@@ -18,7 +18,7 @@ from pathlib import Path
 import msgspec
 
 from gateway.errors import RulesError, StoreError
-from gateway.rules import Problem, Ruleset, paths_of, version_of
+from gateway.rules import Problem, Ruleset, paths_of, renames, version_of
 from gateway.watch import Watch
 
 QUIET = 0.2
@@ -60,6 +60,8 @@ class RulesServed(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime
     changed: tuple[str, ...] = ()
     """The files in which it differs from the one before; none where it is the first, or the same again."""
+    renamed: tuple[Problem, ...] = ()
+    """Its rules that have another id than in the one before."""
 
 
 class RulesRefused(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,7 +209,9 @@ class Reloader:
         self.failure, self._owing = None, False
         files = dict.fromkeys(sorted({*before.files, *found.version.files}))
         changed = tuple(name for name in files if before.files.get(name) != found.version.files.get(name))
-        self._emit(RulesServed(ruleset=found, at=self._now(), changed=changed))
+        with _giving_way():
+            renamed = await asyncio.to_thread(renames, before.files, found.version.files)
+        self._emit(RulesServed(ruleset=found, at=self._now(), changed=changed, renamed=renamed))
 
     def _confirm(self, served: Ruleset, *, aloud: bool = False) -> None:
         """The folder holds what is served."""

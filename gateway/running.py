@@ -30,7 +30,7 @@ from gateway.intilery.client import Client, timeouts
 from gateway.intilery.contract import Destination, timestamp
 from gateway.pruning import Pruner
 from gateway.reload import Failure, Reloader, RulesServed, rules_of
-from gateway.rules import Ruleset
+from gateway.rules import Problem, Ruleset, renames
 from gateway.settings import Settings
 from gateway.shadow import Shadow
 from gateway.store import Reception, Store, open_store
@@ -168,8 +168,9 @@ class Gateway:
         """
         await self.store.open()
         try:
+            renamed = await self._renamed()
             await self.store.serve_rules(self.ruleset.version, rules_of(self.ruleset), now=self.now())
-            self.telemetry.reloaded(RulesServed(ruleset=self.ruleset, at=self.now()))
+            self.telemetry.reloaded(RulesServed(ruleset=self.ruleset, at=self.now(), renamed=renamed))
             if self.receives:
                 await self.quarantine.start()
                 await self.fetcher.start()
@@ -233,6 +234,14 @@ class Gateway:
         if self.receives:
             self.published.look()
         self.wake()
+
+    async def _renamed(self) -> tuple[Problem, ...]:
+        """Rules that have another id than in the version that was served before this start."""
+        last = next(iter(await self.store.rules_histories(limit=1)), None)
+        if last is None or not last.served or last.version.version == self.ruleset.version.version:
+            return ()
+        before = await self.store.rules_version(last.version.version)
+        return renames(before.files, self.ruleset.version.files)
 
     async def _recall_destinations(self) -> None:
         """Those that the rules no longer name and that have unfinished commands, from the versions that named them."""

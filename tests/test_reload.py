@@ -376,6 +376,32 @@ async def test_what_was_read_while_it_was_written_is_read_again(tmp_path: Path) 
     assert record.changed == ("brands.yaml", "shop.yaml")
 
 
+RENAMED = (
+    "the rule 'Order mail' was 'Order confirmation' before. What was sent, and its once keys, are known by the rule's "
+    "id, so a repeat or a replay may send it again; to keep them, write id: Order confirmation"
+)
+
+
+async def test_a_rule_that_only_has_another_name_is_told(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    (bench.folder / "shop.yaml").write_text(shop.RULES.replace("name: Order confirmation", "name: Order mail"))
+    record = await bench.told(bench.reloader(lambda: load_rules(bench.settings)))
+    assert isinstance(record, RulesServed)
+    (warning,) = record.renamed
+    assert (warning.file, warning.message) == ("shop.yaml", RENAMED)
+
+
+async def test_it_is_told_at_the_next_start_too(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with running(shop.shop_app(tmp_path)):
+        pass
+    (tmp_path / "rules" / "shop.yaml").write_text(shop.RULES.replace("name: Order confirmation", "name: Order mail"))
+    for told in (1, 0):
+        caplog.clear()
+        async with running(shop.shop_app(tmp_path)):
+            pass
+        assert sum(RENAMED in record.getMessage() for record in caplog.records) == told
+
+
 async def test_a_defect_of_loading_is_told_and_leaves_what_is_served(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     before = bench.served

@@ -9,6 +9,7 @@ from __future__ import annotations
 from gateway.rules.load import FILE_ENDS, load, load_files, paths_of, version_of
 from gateway.rules.model import Arrival, Ruleset, Source, TraceLine, Translation
 from gateway.rules.problems import Problem
+from gateway.rules.renamed import renames
 from gateway.rules.translate import translate
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "load",
     "load_files",
     "paths_of",
+    "renames",
     "translate",
     "version_of",
 ]

@@ -96,7 +96,7 @@ def lint_together(files: Sequence[YAMLFile]) -> None:
         root = yaml.root
         if root is None or root.kind != "map":
             continue
-        sender = tuple(_frozen(root.get(key)) for key in ("let", "destination", "events")), _kind(root.get("verify"))
+        sender = tuple(frozen(root.get(key)) for key in ("let", "destination", "events")), _kind(root.get("verify"))
         for rule in _rules(root):
             if rule.command is None or rule.says("enabled", "false"):
                 continue
@@ -152,17 +152,18 @@ class _Rule:
     def what(self) -> object:
         """Equal for rules that make the same command of the same webhooks at the same time."""
         body = self.value(self.command) if self.command else None
-        others = [(key, _frozen(value)) for key in _WHEN_AND_WHERE if (value := self.value(key)) is not None]
-        return (self.command, _frozen(body), self.conditions.key, tuple(others))
+        others = [(key, frozen(value)) for key in _WHEN_AND_WHERE if (value := self.value(key)) is not None]
+        return (self.command, frozen(body), self.conditions.key, tuple(others))
 
 
-def _frozen(node: Node | None) -> object:
+def frozen(node: Node | None) -> object:
+    """A value that is equal for equal YAML, wherever it stands and in whichever order its keys are written."""
     if node is None:
         return None
     if node.kind == "map":
-        return frozenset((key.text, _frozen(value)) for key, value in node.entries)
+        return frozenset((key.text, frozen(value)) for key, value in node.entries)
     if node.kind == "list":
-        return tuple(_frozen(item) for item in node.items)
+        return tuple(frozen(item) for item in node.items)
     return (node.text, node.quoted and not isinstance(node.value, str))
 
 

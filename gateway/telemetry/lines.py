@@ -203,12 +203,12 @@ class Lines:
 
     def reloaded(self, record: ReloadRecord) -> None:
         match record:
-            case RulesServed(ruleset=ruleset, changed=changed):
+            case RulesServed(ruleset=ruleset, changed=changed, renamed=renamed):
                 version = ruleset.version
                 what = f"; changed: {', '.join(changed)}" if changed else ""
                 fields = {"rules_version": version.version, "revision": version.revision}
                 _log.info("rules version %s is served%s", version.version, what, extra={"fields": fields})
-                for warning in ruleset.warnings if changed else ():
+                for warning in (*renamed, *(ruleset.warnings if changed else ())):
                     _log.warning("rules: %s", warning)
             case RulesRefused(served=served, failure=failure):
                 fields = {"rules_version": served}
