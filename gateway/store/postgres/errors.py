@@ -59,6 +59,8 @@ def unavailable(name: str, error: BaseException) -> StoreUnavailable:
     said = " ".join(str(error).split()) or type(error).__name__
     if isinstance(error, psycopg.errors.ReadOnlySqlTransaction):
         said += "; target_session_attrs=read-write in the address finds the server that takes writes"
+    if isinstance(error, psycopg.errors.LockNotAvailable):
+        said += "; another session has the tables, a pg_dump that reads them, say: try when it has ended"
     return StoreUnavailable(f"{name}: {said}")
 
 
