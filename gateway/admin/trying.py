@@ -7,25 +7,23 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-import msgspec
-
 from gateway.admin.quarantine import diagnosis_row
 from gateway.admin.views import tried, wanted_row
 from gateway.credentials import Credentials
-from gateway.errors import MappingError, NotVerifiable, Rejected, UnknownSource, Unparseable, UnreadableRequest
+from gateway.errors import NotVerifiable, Rejected, UnknownSource, Unparseable, UnreadableRequest
 from gateway.inbound.arrival import arrival_of, filled_url, source_of
 from gateway.inbound.authentication import NoVerification, compiled
 from gateway.inbound.body import read_body
 from gateway.inbound.diagnosis import BUDGET
 from gateway.inbound.quarantine import Refused, diagnosed
-from gateway.inbound.request import Request
+from gateway.inbound.request import as_received
 from gateway.inbound.schemes import Means, Published
 from gateway.inbound.trials import Cause
-from gateway.model import MappingProblem, Webhook, WebhookState, new_webhook_id
-from gateway.rules import Arrival, Ruleset, Source, Translation, translate
+from gateway.model import Webhook, new_webhook_id
+from gateway.rules import Arrival, Ruleset, Source, Translation
 from gateway.rules.batch import translate_request
 from gateway.rules.fetches import FetchRequest
-from gateway.rules.fetching import canned, fetched_for
+from gateway.rules.fetching import translate_canned
 from gateway.rules.reads import missing_paths
 
 
@@ -84,12 +82,7 @@ def attempt_translation(
             raise UnreadableRequest(f"source {source} does not fetch {name[:60]!a}; it fetches: {known}")
 
     def run(one: Arrival) -> Translation:
-        try:
-            answers = fetched_for(found, one, canned(given, asked))[0] if found.fetches else None
-        except MappingError as error:
-            problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
-            return Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
-        return translate(found, msgspec.structs.replace(one, fetched=answers), now=now, trace=True)
+        return translate_canned(found, one, given, asked, now=now)
 
     translation = translate_request(found, arrival, now=now, run=run)
     view = tried(source, translation, [wanted_row(one, given=one.fetch.name in given) for one in asked]) | verdict
@@ -107,16 +100,7 @@ def _verdict(
     """``{"verification": …}``; nothing where the source asks for no proof or none is shown, as most who try do."""
     if isinstance(source.verify, NoVerification):
         return {}
-    request = Request(
-        source=webhook.source,
-        method=webhook.method,
-        path=webhook.path,
-        query=webhook.query,
-        headers=webhook.headers,
-        body=webhook.body,
-        received_at=webhook.received_at,
-        url=filled_url(source.public_url, means.parts),
-    )
+    request = as_received(webhook, url=filled_url(source.public_url, means.parts))
     try:
         words = compiled(source.verify)(request, means)
     except NotVerifiable as error:

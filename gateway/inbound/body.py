@@ -11,7 +11,7 @@ from gateway.inbound.authentication import NoVerification, redact_headers, redac
 from gateway.inbound.compression import CODINGS, BadCompression, TooLarge, decompressed
 from gateway.inbound.exact_json import read_json
 from gateway.inbound.payloads import parse
-from gateway.inbound.request import Request, Verified
+from gateway.inbound.request import Verified, as_received
 from gateway.model import JSON, Webhook, WebhookState
 from gateway.rules import Ruleset, Source
 from gateway.rules.batch import erase
@@ -131,16 +131,7 @@ def without_redacted(source: Source, headers: tuple[tuple[str, str], ...]) -> tu
 
 def _parsed(webhook: Webhook, source: Source) -> JSON:
     """The body out of its bytes."""
-    request = Request(
-        source=webhook.source,
-        method=webhook.method,
-        path=webhook.path,
-        query=webhook.query,
-        headers=webhook.headers,
-        body=webhook.body,
-        received_at=webhook.received_at,
-        url=source.public_url,
-    )
+    request = as_received(webhook, url=source.public_url)
     verified = verify(_AT_RECEIPT, request, credential=_nothing, now=webhook.received_at)
     return parse(verified, body_type=source.body)
 

@@ -21,7 +21,7 @@ from gateway.inbound.challenges import first_answer, hashed_for_strangers
 from gateway.inbound.diagnosis import BUDGET
 from gateway.inbound.hooks import unset_credentials
 from gateway.inbound.quarantine import Refused, diagnosed
-from gateway.inbound.request import Request, Verified
+from gateway.inbound.request import Verified, as_received
 from gateway.inbound.schemes import Credential, Parts, Published
 from gateway.inbound.sealing import unsealed
 from gateway.inbound.secret_trials import KEPT_AS_HASH
@@ -96,18 +96,8 @@ def _look_again(one: Quarantined, bench: Bench, budget: int) -> Passed | StillRe
     if unset := unset_credentials(source, bench.credential):
         reason = f"source {source.name} is disabled: {', '.join(unset)} is not set"
         return StillRefused(reason=reason, diagnosis=Diagnosis(cause=Cause.SECRET))
-    kept = Request(
-        source=webhook.source,
-        method=webhook.method,
-        path=webhook.path,
-        query=webhook.query,
-        headers=webhook.headers,
-        body=webhook.body,
-        received_at=webhook.received_at,
-        url=filled_url(source.public_url, parts),
-        client=one.client,
-        proxied=one.proxied,
-    )
+    url = filled_url(source.public_url, parts)
+    kept = as_received(webhook, url=url, client=one.client, proxied=one.proxied)
     request = unsealed(kept, source.verify, bench.key, credential=bench.credential, parts=parts)
     try:
         verified = verify(

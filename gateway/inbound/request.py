@@ -10,6 +10,8 @@ from datetime import datetime
 
 import msgspec
 
+from gateway.model import Webhook
+
 
 class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One request to a hook, as it was received. Nothing in it may be believed yet."""
@@ -41,6 +43,22 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
             if key == wanted:
                 found = value if found is None else f"{found}, {value}"
         return found
+
+
+def as_received(webhook: Webhook, *, url: str | None, client: str = "", proxied: bool = False) -> Request:
+    """The request that a webhook came in, out of what is kept of it. ``url`` is the one registered at the sender."""
+    return Request(
+        source=webhook.source,
+        method=webhook.method,
+        path=webhook.path,
+        query=webhook.query,
+        headers=webhook.headers,
+        body=webhook.body,
+        received_at=webhook.received_at,
+        url=url,
+        client=client,
+        proxied=proxied,
+    )
 
 
 class Verified(msgspec.Struct, frozen=True, kw_only=True):

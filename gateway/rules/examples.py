@@ -14,17 +14,17 @@ from typing import Any
 
 import msgspec
 
-from gateway.errors import MappingError, Unparseable
+from gateway.errors import Unparseable
 from gateway.inbound.authentication import verify
 from gateway.inbound.exact_json import read_json
 from gateway.inbound.payloads import parse
 from gateway.inbound.request import Request
 from gateway.inbound.schemes import NoVerification
 from gateway.intilery.contract import CALLS
-from gateway.model import Command, MappingProblem, WebhookState
+from gateway.model import Command, WebhookState
 from gateway.rules.batch import translate_request
 from gateway.rules.fetches import FetchRequest
-from gateway.rules.fetching import canned, fetched_for
+from gateway.rules.fetching import translate_canned
 from gateway.rules.keys import check_keys
 from gateway.rules.mapping import Report
 from gateway.rules.model import Arrival, Ruleset, Source, Translation
@@ -32,7 +32,6 @@ from gateway.rules.moments import moment
 from gateway.rules.nodes import Node
 from gateway.rules.problems import choices
 from gateway.rules.scope import Codes
-from gateway.rules.translate import translate
 from gateway.rules.values import MISSING, describe
 
 EXAMPLE_KEYS = ("name", "now", "request", "fetched", "expect", "expect_error", "expect_state")
@@ -166,12 +165,7 @@ def _translation(source: Source, node: Node, folder: Path, report: Report) -> Tr
     asked: list[FetchRequest] = []
 
     def run(one: Arrival) -> Translation:
-        try:
-            fetched = fetched_for(source, one, canned(given, asked))[0] if source.fetches else None
-        except MappingError as error:
-            problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
-            return Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
-        return translate(source, msgspec.structs.replace(one, fetched=fetched), now=now, trace=True)
+        return translate_canned(source, one, given, asked, now=now)
 
     translation = translate_request(source, arrival, now=now, run=run)
     for wanted in {one.fetch.name: one for one in asked}.values():

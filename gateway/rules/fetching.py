@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from gateway.errors import MappingError
-from gateway.model import WebhookState
+from gateway.model import MappingProblem, WebhookState
 from gateway.rules.budget import OverBudget
 from gateway.rules.event_time import event_time
 from gateway.rules.fetches import FetchRequest, request_of
 from gateway.rules.model import Arrival, Source, Translation
 from gateway.rules.scope import UNSET, EvaluationFailed
-from gateway.rules.translate import recognised
+from gateway.rules.translate import recognised, translate
 from gateway.rules.values import MISSING
 
 Answer = Callable[[FetchRequest], Any]
@@ -63,6 +66,18 @@ def canned(given: Mapping[str, Any], asked: list[FetchRequest]) -> Answer:
         return MISSING if found is None else found
 
     return answer
+
+
+def translate_canned(
+    source: Source, arrival: Arrival, given: Mapping[str, Any], asked: list[FetchRequest], *, now: datetime
+) -> Translation:
+    """What a webhook becomes with :func:`canned` answers, and the trace."""
+    try:
+        fetched = fetched_for(source, arrival, canned(given, asked))[0] if source.fetches else None
+    except MappingError as error:
+        problem = MappingProblem(rule="", field=error.field, path=error.path, message=error.message)
+        return Translation(state=WebhookState.UNTRANSLATABLE, reason=error.message, errors=(problem,))
+    return translate(source, msgspec.structs.replace(arrival, fetched=fetched), now=now, trace=True)
 
 
 def first_look(source: Source, arrival: Arrival) -> Translation | None:
