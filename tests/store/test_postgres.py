@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from gateway.errors import SchemaTooNew, SettingsError, StoreUnavailable
 from gateway.model import CommandState
-from gateway.store import Act, CommandFilter, Pruned, Receipt, Reception, Store, WebhookFilter, open_store
-from gateway.store.postgres import PostgresStore, commit
+from gateway.store import Act, CommandFilter, Pruned, Receipt, Reception, Store, WebhookFilter, groups, open_store
+from gateway.store.postgres import PostgresStore
 from gateway.store.postgres.database import address_of, name_of
 from gateway.store.postgres.statements import Connection, fetch
 from gateway.terms import Limit, Once
@@ -145,7 +145,7 @@ async def test_a_lax_default_of_the_server_does_not_break_what_a_200_says(
 async def test_too_much_waiting_for_the_server_is_refused_at_once(store: Store, store_url: str) -> None:
     await received(store, {})
     claim = await one(store)
-    hooks = [webhook(body=b"x" * 3_000_000) for _ in range(commit.MAX_BYTES // 3_000_000 + 1)]
+    hooks = [webhook(body=b"x" * 3_000_000) for _ in range(groups.MAX_BYTES // 3_000_000 + 1)]
     with psycopg.connect(store_url) as other:
         other.execute("LOCK TABLE webhooks IN EXCLUSIVE MODE")
         waiting = [asyncio.create_task(store.receive(Reception(webhook=hook))) for hook in hooks]

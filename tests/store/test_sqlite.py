@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 
 from gateway.errors import SchemaTooNew, SettingsError, StoreInUse, StoreUnavailable
-from gateway.store import Reception, Store, WebhookFilter, open_store
-from gateway.store.sqlite import SQLiteStore, commit
+from gateway.store import Reception, Store, WebhookFilter, groups, open_store
+from gateway.store.sqlite import SQLiteStore
 from tests.store.conftest import Opened
 from tests.store.making import LEASE, after, claimed, command, ended, one, received, webhook
 
@@ -233,7 +233,7 @@ def write_lock(path: Path) -> Iterator[sqlite3.Connection]:
 async def test_too_much_waiting_for_the_disk_is_refused_at_once(store: Store, path: Path) -> None:
     await received(store, {})
     claim = await one(store)
-    hooks = [webhook(body=b"x" * 3_000_000) for _ in range(commit.MAX_BYTES // 3_000_000 + 1)]
+    hooks = [webhook(body=b"x" * 3_000_000) for _ in range(groups.MAX_BYTES // 3_000_000 + 1)]
     with write_lock(path) as db:
         waiting = [asyncio.create_task(store.receive(Reception(webhook=hook))) for hook in hooks]
         await asyncio.sleep(0)
@@ -253,13 +253,13 @@ async def test_too_much_waiting_for_the_disk_is_refused_at_once(store: Store, pa
 async def test_too_many_waiting_are_refused_at_once(store: Store, path: Path) -> None:
     with write_lock(path) as db:
         waiting = [
-            asyncio.create_task(store.receive(Reception(webhook=webhook()))) for _ in range(commit.MAX_OPERATIONS)
+            asyncio.create_task(store.receive(Reception(webhook=webhook()))) for _ in range(groups.MAX_OPERATIONS)
         ]
         await asyncio.sleep(0)
-        with pytest.raises(StoreUnavailable, match=f"{commit.MAX_OPERATIONS} operations"):
+        with pytest.raises(StoreUnavailable, match=f"{groups.MAX_OPERATIONS} operations"):
             await store.receive(Reception(webhook=webhook()))
         db.execute("ROLLBACK")
-    assert len(await asyncio.gather(*waiting)) == commit.MAX_OPERATIONS
+    assert len(await asyncio.gather(*waiting)) == groups.MAX_OPERATIONS
     await store.check()
 
 

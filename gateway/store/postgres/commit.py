@@ -17,11 +17,12 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 
 from gateway.errors import StoreError, StoreUnavailable
+from gateway.store.groups import AnyOperation, Operation, next_group, overfull
 from gateway.store.postgres.errors import (
     has_met,
     is_lost,
@@ -37,12 +38,6 @@ Result = TypeVar("Result")
 Run = Callable[[Connection, Sequence[Item]], Awaitable[Sequence[Result | StoreError]]]
 """Does its items in the transaction that is open; gives one result each, or the error that one of them gets."""
 
-MAX_OPERATIONS = 10_000
-MAX_BYTES = 64 * 2**20
-"""What may wait for the server; beyond it the sender is told to come again."""
-GROUP_OPERATIONS = 512
-GROUP_BYTES = 16 * 2**20
-"""What one transaction takes, so that the last in it does not wait for seconds."""
 AGAIN = 20
 """How often a transaction is run again that met another one."""
 
@@ -67,19 +62,7 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 
 """
 
 
-class Operation(Generic[Item, Result]):
-    """One verb's share of a commit."""
-
-    __slots__ = ("future", "item", "run", "size")
-
-    def __init__(self, run: Run[Item, Result], item: Item, size: int, future: asyncio.Future[Result]) -> None:
-        self.run = run
-        self.item = item
-        self.size = size
-        self.future = future
-
-
-Settled = list[tuple[Operation[Any, Any], Any]]
+Settled = list[tuple[AnyOperation, Any]]
 """Each operation with its result or its error."""
 
 
@@ -106,7 +89,7 @@ class Writer:
         self._first = first
         self._settings = (_SETTLE, _ALL_DAY) if all_day else (_SETTLE,)
         self._db: Connection | None = None
-        self._waiting: deque[Operation[Any, Any]] = deque()
+        self._waiting: deque[AnyOperation] = deque()
         self._operations = 0
         self._bytes = 0
         self._closing = False
@@ -137,11 +120,8 @@ class Writer:
         """:raises StoreUnavailable: a ``bounded`` operation would be refused."""
         if self._closing:
             raise StoreUnavailable(f"{self._name}: the store is closed")
-        if self._operations >= MAX_OPERATIONS or self._bytes >= MAX_BYTES:
-            raise StoreUnavailable(
-                f"{self._name}: {self._operations} operations of {self._bytes / 2**20:.0f} MiB wait for the server; "
-                f"at most {MAX_OPERATIONS} or {MAX_BYTES // 2**20} MiB may"
-            )
+        if (reason := overfull(self._operations, self._bytes, what="the server")) is not None:
+            raise StoreUnavailable(f"{self._name}: {reason}")
 
     async def close(self) -> None:
         """Commit what is queued, then disconnect. Idempotent."""
@@ -159,21 +139,9 @@ class Writer:
                         return
                     self._woken.clear()
                     continue
-                group = self._take()
-                self._settle(await self._commit(group))
+                self._settle(await self._commit(next_group(self._waiting)))
         finally:
             await self._disconnect()
-
-    def _take(self) -> list[Operation[Any, Any]]:
-        """The next group from the front: at least one operation, at most what one transaction takes."""
-        group: list[Operation[Any, Any]] = []
-        size = 0
-        while self._waiting and len(group) < GROUP_OPERATIONS:
-            size += self._waiting[0].size
-            if group and size > GROUP_BYTES:
-                break
-            group.append(self._waiting.popleft())
-        return group
 
     def _settle(self, settled: Settled) -> None:
         for operation, result in settled:
@@ -186,7 +154,7 @@ class Writer:
             else:
                 operation.future.set_result(result)
 
-    async def _commit(self, group: list[Operation[Any, Any]]) -> Settled:
+    async def _commit(self, group: list[AnyOperation]) -> Settled:
         for _ in range(AGAIN):
             committing = False
             try:
@@ -228,8 +196,8 @@ class Writer:
                 return settled
         return self._all(group, StoreUnavailable(f"{self._name}: others wrote the same again and again; try later"))
 
-    async def _run(self, db: Connection, group: Sequence[Operation[Any, Any]]) -> Settled:
-        by_run: dict[Run[Any, Any], list[Operation[Any, Any]]] = {}
+    async def _run(self, db: Connection, group: Sequence[AnyOperation]) -> Settled:
+        by_run: dict[Run[Any, Any], list[AnyOperation]] = {}
         for operation in group:
             by_run.setdefault(operation.run, []).append(operation)
         settled: Settled = []
@@ -266,5 +234,5 @@ class Writer:
                 await db.close()
 
     @staticmethod
-    def _all(group: Sequence[Operation[Any, Any]], error: Exception) -> Settled:
+    def _all(group: Sequence[AnyOperation], error: Exception) -> Settled:
         return [(operation, error) for operation in group]

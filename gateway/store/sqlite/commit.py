@@ -18,10 +18,10 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from gateway.errors import Conflict, StoreError, StoreUnavailable
+from gateway.store.groups import GROUP_OPERATIONS, AnyOperation, Operation, next_group, overfull
 from gateway.store.sqlite.database import FileIdentity
 
 Item = TypeVar("Item")
@@ -29,12 +29,6 @@ Result = TypeVar("Result")
 Run = Callable[[sqlite3.Connection, Sequence[Item]], Sequence[Result | StoreError]]
 """Does its items in the transaction that is open; gives one result each, or the error that one of them gets."""
 
-MAX_OPERATIONS = 10_000
-MAX_BYTES = 64 * 2**20
-"""What may wait for the disk; beyond it the sender is told to come again."""
-GROUP_OPERATIONS = 512
-GROUP_BYTES = 16 * 2**20
-"""What one transaction takes, so that the last in it does not wait for seconds."""
 PATIENCE = 0.002
 """Seconds that the first of a group may wait for others, where the group before had several: whatever a transaction
 holds, it costs half a millisecond of the processor's time."""
@@ -55,18 +49,6 @@ _FATAL = frozenset({sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE
 _HARMLESS = frozenset({sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_NOMEM})
 
 
-class Operation(Generic[Item, Result]):
-    """One verb's share of a commit."""
-
-    __slots__ = ("future", "item", "run", "size")
-
-    def __init__(self, run: Run[Item, Result], item: Item, size: int, future: asyncio.Future[Result]) -> None:
-        self.run = run
-        self.item = item
-        self.size = size
-        self.future = future
-
-
 class Writer:
     """Commits operations in groups, on a thread of its own.
 
@@ -78,8 +60,8 @@ class Writer:
         self._name = name
         self._identity = identity
         self._loop = asyncio.get_running_loop()
-        self._gathered: list[Operation[Any, Any]] = []
-        self._queue: queue.SimpleQueue[list[Operation[Any, Any]] | None] = queue.SimpleQueue()
+        self._gathered: list[AnyOperation] = []
+        self._queue: queue.SimpleQueue[list[AnyOperation] | None] = queue.SimpleQueue()
         self._enough = 1
         """How many are handed over as soon as a turn of the loop brings no more."""
         self._looked_at = 0
@@ -120,11 +102,8 @@ class Writer:
         """:raises StoreUnavailable: a ``bounded`` operation would be refused."""
         if self._refusal is not None:
             raise StoreUnavailable(self._refusal)
-        if self._operations >= MAX_OPERATIONS or self._bytes >= MAX_BYTES:
-            raise StoreUnavailable(
-                f"{self._name}: {self._operations} operations of {self._bytes / 2**20:.0f} MiB wait for the disk; "
-                f"at most {MAX_OPERATIONS} or {MAX_BYTES // 2**20} MiB may"
-            )
+        if (reason := overfull(self._operations, self._bytes, what="the disk")) is not None:
+            raise StoreUnavailable(f"{self._name}: {reason}")
 
     async def close(self) -> None:
         """Commit what is queued, then close the connection."""
@@ -152,7 +131,7 @@ class Writer:
             self._enough = (len(gathered) + 1) // 2
             self._queue.put(gathered)
 
-    def _settle(self, settled: Sequence[tuple[Operation[Any, Any], Any]], broken: str | None) -> None:
+    def _settle(self, settled: Sequence[tuple[AnyOperation, Any]], broken: str | None) -> None:
         """Back on the loop: tell the callers."""
         if broken is not None:
             self._refusal = broken
@@ -169,7 +148,7 @@ class Writer:
     # -- on the thread ---------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
-        waiting: deque[Operation[Any, Any]] = deque()
+        waiting: deque[AnyOperation] = deque()
         open_ = True
         broken: str | None = None
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to be told
@@ -178,7 +157,7 @@ class Writer:
                     open_ = self._take(waiting, self._queue.get())
                 while not self._queue.empty():
                     open_ = self._take(waiting, self._queue.get()) and open_
-                if group := _group(waiting):
+                if group := next_group(waiting):
                     if broken is None:
                         settled, broken = self._commit(group)
                     else:
@@ -190,13 +169,13 @@ class Writer:
             self._loop.call_soon_threadsafe(self._ended.set)
 
     @staticmethod
-    def _take(waiting: deque[Operation[Any, Any]], gathered: list[Operation[Any, Any]] | None) -> bool:
+    def _take(waiting: deque[AnyOperation], gathered: list[AnyOperation] | None) -> bool:
         if gathered is None:
             return False
         waiting.extend(gathered)
         return True
 
-    def _commit(self, group: Sequence[Operation[Any, Any]]) -> tuple[list[tuple[Operation[Any, Any], Any]], str | None]:
+    def _commit(self, group: Sequence[AnyOperation]) -> tuple[list[tuple[AnyOperation, Any]], str | None]:
         """Each operation with its result or its error, and why the writer can't go on, if so."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -223,8 +202,8 @@ class Writer:
             return [(operation, StoreUnavailable(lost)) for operation in group], f"{lost}; the store was closed"
         return settled, None
 
-    def _run(self, group: Sequence[Operation[Any, Any]]) -> Iterator[tuple[Operation[Any, Any], Any]]:
-        by_run: dict[Run[Any, Any], list[Operation[Any, Any]]] = {}
+    def _run(self, group: Sequence[AnyOperation]) -> Iterator[tuple[AnyOperation, Any]]:
+        by_run: dict[Run[Any, Any], list[AnyOperation]] = {}
         for operation in group:
             by_run.setdefault(operation.run, []).append(operation)
         for run, operations in by_run.items():
@@ -237,15 +216,3 @@ class Writer:
         if isinstance(error, sqlite3.Error):
             return StoreError(f"{self._name}: {error}")
         return error
-
-
-def _group(waiting: deque[Operation[Any, Any]]) -> list[Operation[Any, Any]]:
-    """Take the next group from the front: at least one operation, at most what one transaction takes."""
-    size = 0
-    count = 0
-    for operation in islice(waiting, GROUP_OPERATIONS):
-        size += operation.size
-        if count and size > GROUP_BYTES:
-            break
-        count += 1
-    return [waiting.popleft() for _ in range(count)]
