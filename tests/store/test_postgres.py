@@ -410,6 +410,11 @@ def tables(url: str) -> list[str]:
     return [name for (name,) in ask(url, query) if "_2026_0" in name]
 
 
+def tables_of(at: float) -> list[str]:
+    """Those of one day."""
+    return [f"{table}_{after(at):%Y_%m_%d}" for table in ("attempts", "commands", "webhooks")]
+
+
 async def pruned(store: Store, *, at: float) -> Pruned:
     return await store.prune(now=after(at), default=MONTH, by_source={})
 
@@ -431,12 +436,11 @@ async def test_a_day_that_is_over_is_dropped(days: tuple[Store, str]) -> None:
         await store.receive(Reception(webhook=hook, commands=(command(hook, user_id=hook.id),)))
     for claim in await claimed(store, at=DAY):
         await ended(store, claim, at=DAY)
-    one_day = ["attempts_2026_03_01", "commands_2026_03_01", "webhooks_2026_03_01"]
-    next_day = [name.replace("03_01", "03_02") for name in one_day]
-    assert tables(url) == sorted(one_day + next_day)
+    assert tables(url) == sorted(tables_of(0) + tables_of(DAY))
     assert await pruned(store, at=30 * DAY) == Pruned()
     assert await pruned(store, at=31 * DAY) == Pruned(webhooks=2, commands=2, attempts=2)
-    assert tables(url) == next_day
+    # Those of the day after each run were made by it.
+    assert tables(url) == sorted(tables_of(DAY) + tables_of(31 * DAY) + tables_of(32 * DAY))
 
 
 async def test_what_is_not_over_outlives_its_day_with_all_that_belongs_to_it(days: tuple[Store, str]) -> None:
@@ -449,7 +453,7 @@ async def test_what_is_not_over_outlives_its_day_with_all_that_belongs_to_it(day
         final = claim.command.id == delivered.id
         await ended(store, claim, CommandState.DELIVERED if final else CommandState.HELD)
     assert await pruned(store, at=31 * DAY) == Pruned(webhooks=1)
-    assert tables(url) == []
+    assert tables(url) == tables_of(32 * DAY)
     assert (await store.webhook(kept.id)).batch == b"[1]"
     assert [len(await store.attempts(one.id)) for one in (delivered, held)] == [1, 1]
     assert (await store.receive(Reception(webhook=webhook(dedup_key="k", received_at=after(40 * DAY))))).duplicate
@@ -474,6 +478,16 @@ async def test_a_gateway_that_knows_a_day_makes_its_tables_again(days: tuple[Sto
     await other.close()
 
 
+async def test_the_tables_of_the_next_day_are_there_before_it_begins(days: tuple[Store, str]) -> None:
+    store, url = days
+    await pruned(store, at=0)
+    assert tables(url) == tables_of(DAY)
+    with psycopg.connect(url) as nightly:
+        nightly.execute("LOCK TABLE webhooks IN SHARE UPDATE EXCLUSIVE MODE")  # what ANALYZE takes
+        await asyncio.wait_for(store.receive(Reception(webhook=webhook(received_at=after(DAY)))), 60)
+    assert ask(url, "SELECT count(*) FROM webhooks") == [(1,)]
+
+
 async def test_gateways_that_prune_together_drop_a_day_once(days: tuple[Store, str]) -> None:
     store, url = days
     others = [open_store(url, identify_gap=GAP) for _ in range(3)]
@@ -483,7 +497,7 @@ async def test_gateways_that_prune_together_drop_a_day_once(days: tuple[Store, s
     shares = await asyncio.gather(*(pruned(each, at=40 * DAY) for each in (store, *others)))
     shares.append(await pruned(store, at=40 * DAY))
     assert sum(share.webhooks for share in shares) == 4
-    assert tables(url) == []
+    assert tables(url) == tables_of(41 * DAY)
     await asyncio.gather(*(other.close() for other in others))
 
 

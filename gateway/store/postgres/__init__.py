@@ -166,6 +166,20 @@ class PostgresStore:
             await parts.make(db, days)
             self._parts |= days
 
+    async def _make_tomorrow(self, now: datetime) -> StoreUnavailable | None:
+        """Make the next day's tables before anybody waits for them; why they could not be made. Whoever analyses the
+        tables of all days, or makes an index there, keeps new ones out for so long: at midnight, as nightly jobs do."""
+        day = {day_of(micros(now)) + 1}
+        if not day <= self._parts:
+            try:
+                async with connected(self._address, self._name) as db:
+                    await db.execute("SET lock_timeout = '10s'")
+                    await parts.make(db, day)
+            except StoreUnavailable as error:
+                return error
+            self._parts |= day
+        return None
+
     # -- inbound ---------------------------------------------------------------------------------------------------
 
     async def receive(self, reception: Reception) -> Receipt:
@@ -206,9 +220,14 @@ class PostgresStore:
         quarantined: timedelta | None = None,
         dry_run: bool = False,
     ) -> Pruned:
-        return await retention.prune(
-            self._open(), now=now, default=default, by_source=by_source, quarantined=quarantined, dry_run=dry_run
+        connections = self._open()
+        not_made = None if dry_run else await self._make_tomorrow(now)
+        pruned = await retention.prune(
+            connections, now=now, default=default, by_source=by_source, quarantined=quarantined, dry_run=dry_run
         )
+        if not_made is not None:  # all else is done; and it is tried again the next time, and by who needs them
+            raise not_made
+        return pruned
 
     # -- quarantine ------------------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The tables of each day: made before the first webhook of the day is written, dropped when the day is over for all.
+"""The tables of each day: made the day before, or before its first webhook is written; dropped when it is over for all.
 
 They are made beside and attached, which holds nobody up: ATTACH PARTITION takes a lock that receptions don't notice.
 """
