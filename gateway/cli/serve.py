@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
-from gateway.cli.group import FOUND
+from gateway.cli.group import FOUND, WRONG_USAGE
 from gateway.cli.output import json_option, print_line
 from gateway.errors import GatewayError, SettingsError
 from gateway.settings import SETTINGS, Settings
@@ -123,7 +123,7 @@ async def _serve(
                 log.info("stopping: what is on its way has %g s", settings.grace.total_seconds())
     except GatewayError as error:
         log.critical("%s", error)
-        return FOUND
+        return WRONG_USAGE if isinstance(error, SettingsError) else FOUND
     log.info("stopped")
     return 0
 

@@ -21,6 +21,7 @@ import pytest
 
 from gateway.cli.protocol import HEAD_SECONDS, GuardedProtocol
 from tests import shop
+from tests.postgres import Databases
 from tests.servers import running
 
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -258,3 +259,13 @@ def test_several_workers_on_one_sqlite_file_are_refused(tmp_path: Path) -> None:
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out) == (2, "")
     assert "--workers 2: an SQLite file is for one serving process; allowed: 1, or a --store postgresql://" in err
+
+
+def test_a_database_that_is_not_set_up_is_a_setting(tmp_path: Path, databases: Databases) -> None:
+    shop.write_rules(tmp_path / "rules")
+    url = databases.bare()
+    store = f"{url}{'&' if '?' in url else '?'}options=-c%20search_path%3Dnowhere"
+    process = gateway("serve", "--port", "0", environ=shop.environ(tmp_path, GATEWAY_STORE=store))
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 2, said
+    assert "no schema of its search_path is there" in said
