@@ -241,17 +241,27 @@ _arguments: dict[str, list[str]] = {
 }  # fmt: skip
 
 
+_LISTS = re.compile(r"\[\*|\.\.|\[\?|::|','")
+_ANY = st.sampled_from(sorted(FILTERS))
+_OF_LISTS = st.sampled_from(sorted(name for name, one in FILTERS.items() if one.takes_list))
+
+
 @st.composite
-def _expression(draw: st.DrawFn) -> str:
+def _expression(draw: st.DrawFn, *, single: bool = False) -> str:
+    """Any path and filters; a filter that takes no list is refused where there surely is one, so none is drawn there.
+    ``single``: and in the end it is none."""
     text = draw(_roots)
-    for name in draw(st.lists(st.sampled_from(sorted(FILTERS)), max_size=3)):
+    many = bool(_LISTS.search(text))
+    for _ in range(draw(st.integers(0, 3))):
+        name = draw(_OF_LISTS if many else _ANY)
+        many = FILTERS[name].gives_list or (many and FILTERS[name].keeps_list)
         given = [
             draw(st.sampled_from([f"'{one}'" for one in param.choices] or _arguments[param.kind]))
             for param in FILTERS[name].params
             if param.required
         ]
         text += f" | {name}({', '.join(given)})" if given else f" | {name}"
-    return text
+    return f"{text} | first" if single and many else text
 
 
 def _quoted(text: str) -> str:
@@ -260,7 +270,7 @@ def _quoted(text: str) -> str:
 
 _leaves = (
     _expression().map(_quoted)
-    | st.lists(_expression(), min_size=1, max_size=2).map(
+    | st.lists(_expression(single=True), min_size=1, max_size=2).map(
         lambda holes: _quoted("-".join("{{ " + hole + " }}" for hole in holes))
     )
     | st.sampled_from(["plain", "12", "0.10", "null", "true", "007", "{$literal: null}", "{}", "[]", "''"])
