@@ -16,6 +16,7 @@ from gateway.rules.mapping import compile_text
 from gateway.rules.model import LimitTerm, NamedTerm, OnceTerm
 from gateway.rules.nodes import Node
 from gateway.rules.readings import Entries, Reader
+from gateway.rules.shapes import refuse_list, value_gives_list
 from gateway.rules.zones import zone_hint
 from gateway.terms import QuietHours
 
@@ -87,6 +88,8 @@ class TermCompiler:
         names = self.read.names
         names.reads.clear()
         term = NamedTerm(text=node.text, evaluate=compile_text(node, names, self.report))
+        if value_gives_list(node, names):
+            self.report(node, str(refuse_list(node.text, f"{key} takes text or a number")))
         reads_element = "item" in names.reads or any(f"let.{name}" in names.reads for name in names.rule_lets)
         if self.looped and not reads_element:
             self.report(node, f"inside for_each, {key} must use $item: else all elements have one key")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.rules.mistakes.mistake import HEAD, Mistake, rule, value, when
+from tests.rules.mistakes.mistake import HEAD, SEND, Mistake, rule, value, when
 
 _TAKES_TEXT = "takes text, a number, a boolean; take one of it with | first, or make one text of it with | join(', ')"
 _TEMPLATE = "take one of it with | first, or make one text of it with | join(', ')"
@@ -61,6 +61,11 @@ LISTS = (
         "list as a moment",
         rule("at: $.slots[*].start\nsend_email: {userId: $.id, assetId: A1}"),
         ("5:9: at takes a time, and $.slots[*].start gives a list; take one of it with | first",),
+    ),
+    Mistake(
+        "list as a key",
+        rule(f"once: $.items[*].id\n{SEND}"),
+        ("5:11: once takes text or a number, and $.items[*].id gives a list; take one of it with | first",),
     ),
     Mistake(
         "list by let",
