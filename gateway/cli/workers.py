@@ -22,7 +22,7 @@ from typing import Any
 
 from prometheus_client.multiprocess import mark_process_dead
 
-from gateway.cli.group import FOUND
+from gateway.cli.group import FOUND, WRONG_USAGE
 from gateway.cli.server import reload_signal, stop_signals
 
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
@@ -88,7 +88,8 @@ class Workers:
         banners = await asyncio.gather(*map(_banner, workers))
         if None in banners:
             _log.critical("a worker did not start: its own message stands above")
-            return FOUND
+            ended = [await worker.wait() for worker, banner in zip(workers, banners, strict=True) if banner is None]
+            return WRONG_USAGE if WRONG_USAGE in ended else FOUND
         self._ready(next(filter(None, banners)))
         async with asyncio.TaskGroup() as group:
             for worker in workers:

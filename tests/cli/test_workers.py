@@ -6,12 +6,13 @@ import asyncio
 import os
 import re
 import signal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests import shop
-from tests.postgres import Databases
+from tests.postgres import Databases, ask, url_to
 from tests.servers import running
 from tests.serving import eventually
 from tests.test_faults import Shop, check_nothing_is_lost, check_order, kept_in, more, quiet, serving, stand_in
@@ -97,9 +98,22 @@ async def test_workers_end_with_the_process_that_started_them(tmp_path: Path, st
         await eventually(gone)
 
 
-async def test_a_worker_that_can_not_start_ends_all(tmp_path: Path) -> None:
-    environ = {"GATEWAY_STORE": "postgresql://postgres@127.0.0.1:1/none", "GATEWAY_WORKERS": str(WORKERS)}
+@pytest.fixture
+def latin(store: str) -> Iterator[str]:
+    """A database that can't hold all letters, which only a worker finds out."""
+    name = f"gateway_latin_{os.getpid()}"
+    ask(store, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'LATIN1' LOCALE 'C'")
+    yield url_to(store, name)
+    ask(store, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.mark.parametrize("status", [1, 2])
+async def test_a_worker_that_can_not_start_ends_all_as_it_would_have_ended_alone(
+    tmp_path: Path, latin: str, status: int
+) -> None:
+    address = latin if status == 2 else "postgresql://postgres@127.0.0.1:1/none"
+    environ = {"GATEWAY_STORE": address, "GATEWAY_WORKERS": str(WORKERS)}
     async with serving(tmp_path, "http://127.0.0.1:1", **environ) as gateway:
         await gateway.launch()
-        assert await asyncio.wait_for(gateway.process.wait(), 60) == 1
+        assert await asyncio.wait_for(gateway.process.wait(), 60) == status
     assert "a worker did not start" in gateway.log
