@@ -27,10 +27,11 @@ IN_A_ROW = 3
 
 
 class Where(NamedTuple):
-    """Where to send, and with which token."""
+    """Where to send, with which token, and since which opening of the gate."""
 
     destination: Destination
     token: str
+    opening: int
 
 
 class Prober(Protocol):
@@ -79,6 +80,8 @@ class Gate:
         """Only one command at a time may go through."""
         self.resumed_at: datetime | None = None
         """When it last opened again."""
+        self._opening = 0
+        """How often it has opened again: what was refused before that says nothing of now."""
         self._refused: Where | None = None
         """What was refused, while the gate is closed until a probe passes."""
         self._why = ""
@@ -113,7 +116,7 @@ class Gate:
                 else f"{destination.auth_token} is not set; the commands for {self._name} wait"
             )
             return float("inf")
-        self.where = Where(destination, token)
+        self.where = Where(destination, token, self._opening)
         if self._adopting is not None:
             self._refused, self._why, self._adopting = self.where, self._adopting, None
             self._probe_at = now
@@ -141,8 +144,8 @@ class Gate:
     async def unauthorised(self, command_id: str, error: Unauthorised, where: Where, *, patience: float) -> bool:
         """A command was refused as if by its token. Ask whose fault it is, for at most ``patience`` seconds.
 
-        :return: True where it is the command's: it is the odd one out. False where the gate is closed now, or the
-            token was no longer the one in use.
+        :return: True where it is the command's: it is the odd one out. False where the gate is closed now, or was
+            since it was sent, or the token was no longer the one in use.
         """
         if self._stopping or self._refused is not None or where != self.where:
             return False
@@ -167,6 +170,7 @@ class Gate:
         """The pause was ended elsewhere, by a person or by a probe: let one command through, and see. Never blocks."""
         self._adopting = self._refused = None
         self.trial = True
+        self._opens()
         self._commands.clear()
         self._changed()
 
@@ -183,7 +187,7 @@ class Gate:
         if destination is None or not token:
             missing = "the rules name no such destination" if destination is None else "its token is not set"
             raise SettingsError(f"destination {self._name}: {missing}")
-        where = Where(destination, token)
+        where = Where(destination, token, self._opening)
         if self._refused is not None and self._held() is None:
             probe = self._probe or self._begin_probe(where, resuming=True)
             await asyncio.wait({probe})
@@ -250,8 +254,14 @@ class Gate:
     def _resume(self) -> None:
         self.paused = self.paused_at = self._refused = None
         self.resumed_at = self._clock()
+        self._opens()
         self._note(None)
         self._emit(DestinationResumed(name=self._name))
+
+    def _opens(self) -> None:
+        self._opening += 1
+        if self.where is not None:
+            self.where = self.where._replace(opening=self._opening)
 
 
 def _told(pause: Pause) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gateway.delivery import AttemptMade, DestinationPaused, DestinationResumed
-from gateway.delivery.gate import Gate
+from gateway.delivery.gate import Gate, Where
 from gateway.errors import Unauthorised
 from gateway.intilery.contract import Destination
 from gateway.intilery.sandbox import Faults
@@ -159,34 +159,52 @@ async def test_of_three_that_are_refused_together_none_is_held(stage: Stage):
     assert len(stage.pauses()) == 1
 
 
-async def test_a_probe_that_takes_too_long_closes_the_gate(stage: Stage):
-    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.read()
+def open_gate(stage: Stage, destination: Destination) -> tuple[Gate, Where]:
+    """A gate by itself, and where what is claimed now is sent."""
 
     async def free(destination: Destination) -> None:
         return
 
+    gate = Gate(
+        "default",
+        client=stage.client,
+        find=lambda: destination,
+        credential=stage.tokens.get,
+        spend=free,
+        held=lambda: None,
+        note=lambda reason: None,
+        changed=lambda: None,
+        emit=stage.emit,
+        every=NEVER,
+        at_most=NEVER,
+        clock=lambda: datetime.now(UTC),
+        monotonic=time.monotonic,
+    )
+    assert gate.look(0.0) is None
+    assert gate.open
+    assert gate.where is not None
+    return gate, gate.where
+
+
+async def test_what_was_sent_before_the_gate_opened_again_neither_closes_it_nor_is_held(stage: Stage):
+    gate, before = open_gate(stage, stage.destination())
+    gate.lift()
+    # The token is good by now, so a probe would say that it is the command's fault.
+    for id in ("c-1", "c-2", "c-3"):
+        assert await gate.unauthorised(id, Unauthorised("401"), before, patience=5.0) is False
+    assert gate.open
+    assert stage.sandbox.counts["unauthorised"] == 0
+    assert gate.where is not None
+    assert await gate.unauthorised("c-4", Unauthorised("401"), gate.where, patience=5.0) is True
+    gate.stop()
+
+
+async def test_a_probe_that_takes_too_long_closes_the_gate(stage: Stage):
+    async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()
+
     async with acting(silent) as port:
-        destination = stage.destination(f"http://127.0.0.1:{port}")
-        gate = Gate(
-            "default",
-            client=stage.client,
-            find=lambda: destination,
-            credential=stage.tokens.get,
-            spend=free,
-            held=lambda: None,
-            note=lambda reason: None,
-            changed=lambda: None,
-            emit=stage.emit,
-            every=NEVER,
-            at_most=NEVER,
-            clock=lambda: datetime.now(UTC),
-            monotonic=time.monotonic,
-        )
-        assert gate.look(0.0) is None
-        assert gate.open
-        where = gate.where
-        assert where is not None
+        gate, where = open_gate(stage, stage.destination(f"http://127.0.0.1:{port}"))
         asked = asyncio.create_task(gate.unauthorised("c-1", Unauthorised("401"), where, patience=0.05))
         await asyncio.sleep(0)
         assert not gate.open  # while it asks, nothing is begun

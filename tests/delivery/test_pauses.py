@@ -206,7 +206,8 @@ async def test_a_wrong_address_and_a_wrong_token_pause_only_the_destination_that
         await stage.until(lambda: bool(stage.pauses()))
         [sent] = await stage.add("u-1")
         assert await stage.settled(sent) == [DELIVERED]
-        assert str(status) in (await stage.store.command(waiting.id)).reason or ""
+        await stage.until(lambda: bool(stage.made(waiting.id)))
+        assert str(status) in ((await stage.store.command(waiting.id)).reason or "")
         [found] = stage.pauses()
         assert found.name == "wrong"
         # Mended, it goes on: another address, or another token, is probed at once.
