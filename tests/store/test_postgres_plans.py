@@ -176,13 +176,19 @@ def test_no_statement_of_the_hot_path_walks_a_table(full: str, query: str) -> No
     assert any("Index" in step or "Tid" in step for step in steps), steps
 
 
-@pytest.fixture(scope="module")
-def emptied(databases: Databases) -> Iterator[str]:
-    """A database as a quiet night leaves it: analyzed while there was nothing in it."""
+@pytest.fixture(scope="module", params=["after a quiet night", "while it fills"])
+def emptied(request: pytest.FixtureRequest, databases: Databases) -> Iterator[str]:
+    """A database that was analyzed while there was nothing in it that anybody could see."""
     url = databases.bare()
     asyncio.run(migrated(url))
+    asyncio.run(_make_days(url))
     with psycopg.connect(url, autocommit=True) as db:
         db.execute("VACUUM ANALYZE")
+        if request.param == "while it fills":
+            with psycopg.connect(url) as filling:
+                for statement in (FILL_WEBHOOKS, FILL_FINISHED, FILL_OPEN, FILL_KEYS, FILL_ONCE):
+                    filling.execute(statement)
+                db.execute("ANALYZE")
     yield url
     databases.drop(url)
 

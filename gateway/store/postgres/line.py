@@ -41,9 +41,9 @@ CROSS JOIN LATERAL (
     WHERE (behind.destination, sha256(behind.user_id)) >= (v.destination, v.customer)
       AND behind.state = 'pending' AND NOT behind.head
     ORDER BY behind.destination, sha256(behind.user_id), behind.seq LIMIT 1) AS first
-WHERE first.destination = v.destination AND first.customer = v.customer AND NOT EXISTS (
-    SELECT FROM commands_open AS head
-    WHERE head.destination = v.destination AND sha256(head.user_id) = v.customer AND head.head)
+WHERE first.destination = v.destination AND first.customer = v.customer AND (
+    SELECT head.seq FROM commands_open AS head
+    WHERE head.destination = v.destination AND sha256(head.user_id) = v.customer AND head.head LIMIT 1) IS NULL
 """)
 # It is due from now on, not from long ago: else a customer with many would always be before those with one. (What is
 # asked of state || '' is answered by no index: that of pending commands has a seq too, but behind the customer.)

@@ -47,7 +47,7 @@ WHERE d.source = ANY(ARRAY[v.source]) AND d.key = ANY(ARRAY[v.key]) AND d.webhoo
 """)
 _COUNT_REPEATS = sql("""
 UPDATE webhooks AS w SET repeats = repeats + v.times
-FROM {v: id text, times integer} WHERE w.part = %s AND w.id = ANY(ARRAY[v.id])
+FROM {v: id text, times integer} WHERE w.part = %s AND w.id = ANY(%s::text[]) AND w.id = v.id
 """)
 _INSERT_WEBHOOKS = sql("""
 INSERT INTO webhooks (part, seq, {webhook})
@@ -146,7 +146,8 @@ async def _count_repeats(db: Connection, repeats: Mapping[str, int], parts: Mapp
     for id, times in sorted(repeats.items()):
         by_part.setdefault(parts[id], []).append((id, times))
     for part, rows in sorted(by_part.items()):
-        await run(db, _COUNT_REPEATS, (*columns_of(rows), part))
+        ids, counts = columns_of(rows)
+        await run(db, _COUNT_REPEATS, (ids, counts, part, ids))
 
 
 async def insert_commands(
