@@ -51,10 +51,10 @@ SELECT set_config('synchronous_commit',
 """
 # Work that comes all day finds its rows through an index, each by itself. The planner knows the tables as they were
 # when they were last analyzed: what is not finished was nothing after a quiet night, and so it would read all of it (or
-# sort it, for the first of it) for every group of the morning, until it is analyzed again. (The other half of this is in
-# how the statements are written: :mod:`gateway.store.postgres.statements`.) And such work is short. A gateway that was
-# stopped with statements on their way and no Sync behind them is busy, as far as the server can see; from version 17 on
-# it knows a time for that too.
+# sort it, for the first of it) for every group of the morning, until it is analyzed again. (The other half of this is
+# in how the statements are written: :mod:`gateway.store.postgres.statements`.) And such work is short. A gateway that
+# was stopped with statements on their way and no Sync behind them is busy, as far as the server can see; from version
+# 17 on it knows a time for that too.
 _ALL_DAY = """
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true),
     set_config('enable_mergejoin', 'off', true), set_config('enable_material', 'off', true),
