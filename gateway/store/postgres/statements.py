@@ -34,6 +34,7 @@ class Connection(AsyncConnection[Any]):
 
     @contextlib.asynccontextmanager
     async def pipeline(self) -> AsyncIterator[AsyncPipeline]:
+        """As psycopg's, for :meth:`answered` to find."""
         async with super().pipeline() as pipeline:
             self._inside = pipeline
             try:
